@@ -1,0 +1,31 @@
+/** What a device may prove itself with; one sealed record, `device/<ULID>`. Its presence is what admits. */
+export interface DeviceIdentity {
+  readonly deviceId: string;
+  readonly clientKind: ClientKind;
+  /** What the device said of itself when it paired, at most 64 bytes of UTF-8; may be empty. */
+  readonly platform: string;
+  /** Ed25519 public key, 32 bytes. */
+  readonly identityKey: Buffer;
+  readonly pairedAt: number;
+  /** The newest certificate; `null` until the first was issued. */
+  readonly current: DeviceCertificate | null;
+  /** The one before, admitted until `admitUntil` or until 60 s after `current` was first admitted. */
+  readonly previous: DeviceCertificate | null;
+  /** Set when a conflict suspended the device (DESIGN §7): not admitted until an operator clears it. */
+  readonly suspendedAt: number | null;
+}
+
+export const CLIENT_KINDS = ['cli', 'desktop', 'mobile', 'node'] as const;
+export type ClientKind = (typeof CLIENT_KINDS)[number];
+
+export interface DeviceCertificate {
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly fingerprint: string;
+  /** Serial number, lower-case hex of its 16 octets. */
+  readonly serial: string;
+  /** Unix milliseconds. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  /** When a connection with it was first admitted; `null` before. */
+  readonly firstAdmittedAt: number | null;
+}
