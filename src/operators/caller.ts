@@ -33,3 +33,8 @@ export interface OperatorAuthenticator {
    */
   authenticate(token: string): Promise<Omit<OperatorCaller, 'kind' | 'source'> | undefined>;
 }
+
+/** How a caller stands in the audit log. */
+export function actorOf(caller: Caller): string {
+  return caller.kind === 'operator' ? `operator/${caller.operatorId}` : 'nobody';
+}

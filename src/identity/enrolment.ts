@@ -1,0 +1,156 @@
+import type { Unit } from '../database/unit-of-work.js';
+import { DomainError } from '../errors/domain-error.js';
+import type { SecretReader } from '../secret-store/secret-store.js';
+import { withNewCertificate } from './certificate-succession.js';
+import type { ClientKind, DeviceCertificate, DeviceIdentity } from './device-identity.js';
+import { DeviceRow } from './device.entity.js';
+import {
+  decodeDeviceIdentity,
+  deviceRecordName,
+  deviceTombstoneName,
+  encodeDeviceIdentity,
+  keyTombstoneName,
+} from './identity-record.js';
+import { identityFingerprint } from './fingerprint.js';
+
+/** What stands against enrolling a device: the reason that approval answers with. */
+export type EnrolmentConflict = 'DEVICE_REVOKED' | 'IDENTITY_KEY_IN_USE' | 'IDENTITY_CHANGED';
+
+/** A device that has proved itself and was approved. */
+export interface Enrolment {
+  readonly deviceId: string;
+  readonly clientKind: ClientKind;
+  readonly platform: string;
+  /** Ed25519 public key, 32 bytes. */
+  readonly identityKey: Buffer;
+  readonly certificate: DeviceCertificate;
+}
+
+export interface Applicant {
+  readonly deviceId: string;
+  readonly identityKey: Buffer;
+}
+
+export interface EnrolmentOutlook {
+  readonly conflict: EnrolmentConflict | undefined;
+  /** The identity that the device id has now, whatever its key. */
+  readonly known: DeviceIdentity | undefined;
+}
+
+/** Where the rule looks; inside a unit of work, or at committed state. */
+interface RegistryView {
+  readonly secrets: SecretReader;
+  readonly tables: Unit['tables'];
+}
+
+/** Reads what approval would meet (docs/protocol.md, "Pairing"): revoked ids and keys, foreign keys, changed keys. */
+export async function enrolmentOutlook(view: RegistryView, applicant: Applicant): Promise<EnrolmentOutlook> {
+  const fingerprint = identityFingerprint(applicant.identityKey);
+  const known = await readIdentity(view.secrets, applicant.deviceId);
+  return { known, conflict: await findConflict(view, applicant, fingerprint, known) };
+}
+
+async function findConflict(
+  view: RegistryView,
+  applicant: Applicant,
+  fingerprint: string,
+  known: DeviceIdentity | undefined,
+): Promise<EnrolmentConflict | undefined> {
+  if (await view.secrets.read(deviceTombstoneName(applicant.deviceId))) return 'DEVICE_REVOKED';
+  if (await view.secrets.read(keyTombstoneName(fingerprint))) return 'DEVICE_REVOKED';
+  const owner = await view.tables.findOneBy(DeviceRow, { identityFingerprint: fingerprint });
+  if (owner !== null && owner.deviceId !== applicant.deviceId) return 'IDENTITY_KEY_IN_USE';
+  if (known !== undefined && !known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';
+  return undefined;
+}
+
+const CONFLICT_TEXT: Record<EnrolmentConflict, string> = {
+  DEVICE_REVOKED:
+    'this device id or its identity key was revoked; run `palyra devices clear` on it first if it may come back',
+  IDENTITY_KEY_IN_USE: 'this identity key belongs to another device id; one of the two devices is a copy',
+  IDENTITY_CHANGED:
+    'this device id is known with another identity key; approve with --replace-identity only if you know that the device was set up anew',
+};
+
+export function conflictError(conflict: EnrolmentConflict): DomainError {
+  return new DomainError('wrong_state', conflict, CONFLICT_TEXT[conflict]);
+}
+
+/** Whether the enrolment ends an identity with another key, so that connections of the old one must be closed. */
+export interface EnrolmentResult {
+  readonly replacedIdentity: boolean;
+}
+
+/**
+ * Writes the identity and its index row in the unit that decides. Throws `wrong_state` with the conflict as its reason;
+ * `IDENTITY_CHANGED` only without `replaceIdentity`.
+ */
+export async function enrolDevice(
+  unit: Unit,
+  enrolment: Enrolment,
+  options: { readonly replaceIdentity: boolean; readonly now: number },
+): Promise<EnrolmentResult> {
+  const { conflict, known } = await enrolmentOutlook(unit, enrolment);
+  const replacing = conflict === 'IDENTITY_CHANGED' && options.replaceIdentity;
+  if (conflict !== undefined && !replacing) throw conflictError(conflict);
+
+  const sameKey = known !== undefined && !replacing;
+  const identity = sameKey
+    ? { ...withNewCertificate(known, enrolment.certificate, options.now), ...described(enrolment) }
+    : newIdentity(enrolment, options.now);
+  await writeIdentity(unit, identity);
+  return { replacedIdentity: replacing };
+}
+
+const described = (enrolment: Enrolment): Pick<DeviceIdentity, 'clientKind' | 'platform'> => ({
+  clientKind: enrolment.clientKind,
+  platform: enrolment.platform,
+});
+
+function newIdentity(enrolment: Enrolment, now: number): DeviceIdentity {
+  return {
+    deviceId: enrolment.deviceId,
+    ...described(enrolment),
+    identityKey: enrolment.identityKey,
+    pairedAt: now,
+    current: enrolment.certificate,
+    previous: null,
+    suspendedAt: null,
+  };
+}
+
+export async function readIdentity(
+  secrets: SecretReader,
+  deviceId: string,
+): Promise<DeviceIdentity | undefined> {
+  const bytes = await secrets.read(deviceRecordName(deviceId));
+  return bytes === undefined ? undefined : decodeDeviceIdentity(deviceId, bytes);
+}
+
+/** Writes the sealed record and the row that indexes it. */
+export async function writeIdentity(unit: Unit, identity: DeviceIdentity): Promise<void> {
+  await unit.secrets.write(deviceRecordName(identity.deviceId), encodeDeviceIdentity(identity));
+  await unit.tables.upsert(
+    DeviceRow,
+    {
+      deviceId: identity.deviceId,
+      state: identity.suspendedAt === null ? 'active' : 'suspended',
+      clientKind: identity.clientKind,
+      platform: identity.platform,
+      identityFingerprint: identityFingerprint(identity.identityKey),
+      pairedAt: identity.pairedAt,
+      certificateFingerprint: identity.current?.fingerprint ?? null,
+      certificateExpiresAt: identity.current?.expiresAt ?? null,
+      revokedAt: null,
+      revokedBy: null,
+      revokeReason: null,
+    },
+    ['deviceId'],
+  );
+}
+
+/** Takes away an identity that was approved and never collected; nothing of it stays. */
+export async function withdrawIdentity(unit: Unit, deviceId: string): Promise<void> {
+  await unit.secrets.delete(deviceRecordName(deviceId));
+  await unit.tables.delete(DeviceRow, { deviceId });
+}

@@ -1,0 +1,124 @@
+import { isIPv6 } from 'node:net';
+import { DomainError } from '../errors/domain-error.js';
+import type { Clock } from '../time/clock.js';
+
+export interface PairingLimits {
+  /** Handshakes that one address (IPv6: one /64) may begin in a minute. */
+  readonly startsPerMinutePerAddress: number;
+  /** Handshakes that all may begin in a minute. */
+  readonly startsPerMinute: number;
+  /** Handshakes in progress. */
+  readonly handshakes: number;
+}
+
+const MINUTE_MS = 60_000;
+
+interface Bucket {
+  tokens: number;
+  filledAt: number;
+}
+
+/**
+ * Bounds what strangers can make this process do: token buckets by address and in all, and a count of handshakes in
+ * progress. In memory and synchronous, so that no two callers can race for the same slot.
+ */
+export class StartLimits {
+  readonly #byAddress = new Map<string, Bucket>();
+  readonly #total: Bucket;
+  #inProgress = 0;
+
+  constructor(
+    private readonly limits: PairingLimits,
+    private readonly clock: Clock,
+  ) {
+    this.#total = { tokens: limits.startsPerMinute, filledAt: clock.monotonic() };
+  }
+
+  get inProgress(): number {
+    return this.#inProgress;
+  }
+
+  /**
+   * Takes a slot for one handshake; the returned function gives it back and may be called more than once. Throws
+   * `exhausted` with the time after which to try again.
+   */
+  begin(address: string): () => void {
+    if (this.#inProgress >= this.limits.handshakes) throw exhausted('TOO_MANY_HANDSHAKES', 1_000);
+    const now = this.clock.monotonic();
+    const { startsPerMinute, startsPerMinutePerAddress } = this.limits;
+    // The total first: a new address is remembered only for a start it was granted, so the map stays bounded.
+    refill(this.#total, startsPerMinute, now);
+    if (this.#total.tokens < 1) throw exhausted('TOO_MANY_STARTS', waitFor(this.#total, startsPerMinute));
+    const mine = this.bucketOf(addressGroup(address), now);
+    refill(mine, startsPerMinutePerAddress, now);
+    if (mine.tokens < 1) throw exhausted('TOO_MANY_STARTS', waitFor(mine, startsPerMinutePerAddress));
+    mine.tokens -= 1;
+    this.#total.tokens -= 1;
+    return this.takeSlot();
+  }
+
+  private takeSlot(): () => void {
+    this.#inProgress += 1;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#inProgress -= 1;
+    };
+  }
+
+  private bucketOf(group: string, now: number): Bucket {
+    const known = this.#byAddress.get(group);
+    if (known !== undefined) return known;
+    this.forgetFull(now);
+    const bucket = { tokens: this.limits.startsPerMinutePerAddress, filledAt: now };
+    this.#byAddress.set(group, bucket);
+    return bucket;
+  }
+
+  /** A bucket that has filled up again says nothing; dropping those keeps the map as small as a minute's callers. */
+  private forgetFull(now: number): void {
+    if (this.#byAddress.size < this.limits.startsPerMinute) return;
+    for (const [group, bucket] of this.#byAddress) {
+      if (now - bucket.filledAt >= MINUTE_MS) this.#byAddress.delete(group);
+    }
+  }
+}
+
+function refill(bucket: Bucket, perMinute: number, now: number): void {
+  const gained = ((now - bucket.filledAt) / MINUTE_MS) * perMinute;
+  bucket.tokens = Math.min(perMinute, bucket.tokens + gained);
+  bucket.filledAt = now;
+}
+
+function waitFor(bucket: Bucket, perMinute: number): number {
+  return Math.max(1, Math.ceil(((1 - bucket.tokens) / perMinute) * MINUTE_MS));
+}
+
+function exhausted(reason: string, retryAfterMs: number): DomainError {
+  return new DomainError('exhausted', reason, 'too many pairings are being started; try again later', {
+    retryAfterMs,
+  });
+}
+
+/** IPv4 addresses count one by one, also when mapped into IPv6; IPv6 by /64, since one host commands that many. */
+export function addressGroup(address: string): string {
+  const plain = address.replace(/%.*$/, '').toLowerCase();
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  return isIPv6(plain) ? `${firstGroups(plain, 4).join(':')}::/64` : plain;
+}
+
+function firstGroups(address: string, count: number): string[] {
+  const [head = '', tail] = address.split('::');
+  const left = groupsOf(head);
+  const right = tail === undefined ? [] : groupsOf(tail);
+  const zeros = Array<string>(8 - left.length - right.length).fill('0');
+  const all = tail === undefined ? left : [...left, ...zeros, ...right];
+  return all.slice(0, count).map((group) => Number.parseInt(group, 16).toString(16));
+}
+
+function groupsOf(text: string): string[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]));
+}
