@@ -6,9 +6,13 @@ buf(['format', '--diff', '--exit-code']);
 buf(['lint']);
 buf(['generate']);
 buf(['build', '--as-file-descriptor-set', '-o', 'proto/descriptor-set.binpb']);
-const stale = spawnSync('git', ['status', '--porcelain', '--', 'src/generated', 'proto/descriptor-set.binpb'], {
-  encoding: 'utf8',
-});
+const stale = spawnSync(
+  'git',
+  ['status', '--porcelain', '--', 'src/generated', 'proto/descriptor-set.binpb'],
+  {
+    encoding: 'utf8',
+  },
+);
 if (stale.stdout.trim() !== '') {
   console.error(`generated code is stale; run \`npm run proto\` and commit:\n${stale.stdout}`);
   process.exit(1);

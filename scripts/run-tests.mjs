@@ -24,7 +24,9 @@ const jest = spawnSync(
 );
 
 const result = JSON.parse(readFileSync(report, 'utf8'));
-const broken = result.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+const broken = result.testResults.filter(
+  (file) => file.status === 'failed' && file.assertionResults.length === 0,
+);
 for (const file of broken) console.error(`${file.name} did not run: ${file.message}`);
 const failed = result.numFailedTests + broken.length;
 const skipped = result.numPendingTests + result.numTodoTests;
