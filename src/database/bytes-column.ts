@@ -1,0 +1,4 @@
+import type { ColumnType } from 'typeorm';
+
+/** The type of byte columns: `blob` on SQLite. The one place that changes when PostgreSQL (`bytea`) comes. */
+export const BYTES: ColumnType = 'blob';
