@@ -1,0 +1,97 @@
+import { verify } from 'node:crypto';
+import { malformed } from '../errors/domain-error.js';
+import { contextTag, DerError, DerReader, openSequence, smallIntegerOf, TAG, wholeBitsOf } from './der.js';
+import { readPublicKey, type KeyAlgorithm, type PublicKeyInfo } from './public-key.js';
+
+declare const verified: unique symbol;
+
+/** A PKCS#10 request whose sender holds the private key. Comes out of {@link verifyCsr} only. */
+export interface VerifiedCsr {
+  readonly [verified]: true;
+  readonly algorithm: KeyAlgorithm;
+  /** SubjectPublicKeyInfo, DER; the only thing that is taken from the request. */
+  readonly spki: Buffer;
+  /** The request itself. */
+  readonly der: Buffer;
+}
+
+/** The largest request that is read: 4 KiB. A P-256 request with nothing in it is about 200 bytes. */
+export const MAX_CSR_BYTES = 4096;
+
+/** AlgorithmIdentifiers of the signatures: ecdsa-with-SHA256 (RFC 5758 §3.2) and Ed25519 (RFC 8410 §3), no parameters. */
+const SIGNATURE_ALGORITHM: Readonly<Record<KeyAlgorithm, Buffer>> = {
+  p256: Buffer.from('300a06082a8648ce3d040302', 'hex'),
+  ed25519: Buffer.from('300506032b6570', 'hex'),
+};
+
+/**
+ * Checks a PKCS#10 request (RFC 2986 §4): strict DER, a P-256 or Ed25519 key, and the signature that proves possession
+ * of its private key. Subject, attributes and requested extensions are not looked at.
+ *
+ * Throws `malformed` with INVALID_CSR (size or structure), UNSUPPORTED_KEY (another algorithm or curve, a compressed
+ * point), INVALID_KEY (off the curve, small order), UNSUPPORTED_SIGNATURE (another signature algorithm) or
+ * CSR_SIGNATURE (it does not verify).
+ */
+export function verifyCsr(der: Uint8Array): VerifiedCsr {
+  if (der.length > MAX_CSR_BYTES) throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
+  const request = parseRequest(Buffer.from(der));
+  const key = acceptedKey(request.spki);
+  if (!request.signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {
+    throw malformed(
+      'UNSUPPORTED_SIGNATURE',
+      'sign the certificate request with ECDSA and SHA-256 (P-256 key) or with Ed25519 (Ed25519 key)',
+    );
+  }
+  if (!proves(key, request)) {
+    throw malformed('CSR_SIGNATURE', 'the certificate request is not signed by the key it names');
+  }
+  const { algorithm, spki } = key;
+  return { algorithm, spki, der: request.der } as VerifiedCsr;
+}
+
+interface ParsedRequest {
+  readonly der: Buffer;
+  /** CertificationRequestInfo, DER: what is signed. */
+  readonly info: Buffer;
+  readonly spki: Buffer;
+  readonly signatureAlgorithm: Buffer;
+  readonly signature: Buffer;
+}
+
+function parseRequest(der: Buffer): ParsedRequest {
+  try {
+    const request = openSequence(der);
+    const info = request.next(TAG.sequence);
+    const signatureAlgorithm = request.next(TAG.sequence).raw;
+    const signature = wholeBitsOf(request.next(TAG.bitString));
+    request.end();
+    return { der, info: info.raw, spki: keyOf(info.value), signatureAlgorithm, signature };
+  } catch (cause) {
+    if (!(cause instanceof DerError)) throw cause;
+    throw malformed('INVALID_CSR', 'the certificate request is not a PKCS#10 request in DER', cause);
+  }
+}
+
+function keyOf(info: Buffer): Buffer {
+  const reader = new DerReader(info);
+  if (smallIntegerOf(reader.next(TAG.integer)) !== 0) throw new DerError('unknown version');
+  reader.next(TAG.sequence);
+  const spki = reader.next(TAG.sequence).raw;
+  reader.next(contextTag(0, true));
+  reader.end();
+  return spki;
+}
+
+function acceptedKey(spki: Buffer): PublicKeyInfo {
+  const key = readPublicKey(spki);
+  if (key === 'unsupported') {
+    throw malformed('UNSUPPORTED_KEY', 'the key must be P-256 with an uncompressed point, or Ed25519');
+  }
+  if (key === 'invalid') throw malformed('INVALID_KEY', 'the key is not a usable point of its curve; make a new one');
+  return key;
+}
+
+function proves(key: PublicKeyInfo, request: ParsedRequest): boolean {
+  const digest = key.algorithm === 'p256' ? 'sha256' : null;
+  return verify(digest, request.info, key.key, request.signature);
+}

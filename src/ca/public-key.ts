@@ -1,0 +1,82 @@
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { ed25519 } from '@noble/curves/ed25519.js';
+
+/** The two kinds of key that certificates are issued for (DESIGN §3). */
+export type KeyAlgorithm = 'p256' | 'ed25519';
+
+export interface PublicKeyInfo {
+  readonly algorithm: KeyAlgorithm;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly spki: Buffer;
+  /** Value of the BIT STRING: a 65-byte uncompressed point (P-256) or 32 bytes (Ed25519). */
+  readonly keyBits: Buffer;
+  readonly key: KeyObject;
+}
+
+/** Why a public key is not taken. */
+export type KeyRefusal = 'unsupported' | 'invalid';
+
+/** RFC 5480 §2.1.1: id-ecPublicKey with the named curve secp256r1, then a BIT STRING of 65 bytes. */
+const P256_HEADER = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
+const P256_POINT = 65;
+const UNCOMPRESSED = 0x04;
+/** RFC 8410 §4: id-Ed25519 without parameters, then a BIT STRING of 32 bytes. */
+const ED25519_HEADER = Buffer.from('302a300506032b6570032100', 'hex');
+const ED25519_KEY = 32;
+
+/**
+ * Reads a SubjectPublicKeyInfo in the one DER form that each of the two algorithms has. `unsupported`: another
+ * algorithm, another curve, a compressed point. `invalid`: no point of the curve, or an Ed25519 key that is not
+ * canonical or of small order (OpenSSL verifies any message under such a key).
+ */
+export function readPublicKey(spki: Buffer): PublicKeyInfo | KeyRefusal {
+  if (hasForm(spki, P256_HEADER, P256_POINT)) return readP256(spki);
+  if (hasForm(spki, ED25519_HEADER, ED25519_KEY)) return readEd25519(spki);
+  return 'unsupported';
+}
+
+function hasForm(spki: Buffer, header: Buffer, keyLength: number): boolean {
+  return spki.length === header.length + keyLength && spki.subarray(0, header.length).equals(header);
+}
+
+/** From JWK, since that import costs a third of OpenSSL's SPKI decoder; it refuses a point off the curve. */
+function readP256(spki: Buffer): PublicKeyInfo | KeyRefusal {
+  const keyBits = spki.subarray(P256_HEADER.length);
+  if (keyBits[0] !== UNCOMPRESSED) return 'unsupported';
+  const x = keyBits.subarray(1, 33).toString('base64url');
+  const y = keyBits.subarray(33).toString('base64url');
+  return imported('p256', spki, keyBits, { kty: 'EC', crv: 'P-256', x, y });
+}
+
+function readEd25519(spki: Buffer): PublicKeyInfo | KeyRefusal {
+  const keyBits = spki.subarray(ED25519_HEADER.length);
+  if (!isStrongEd25519Key(keyBits)) return 'invalid';
+  return imported('ed25519', spki, keyBits, { kty: 'OKP', crv: 'Ed25519', x: keyBits.toString('base64url') });
+}
+
+function imported(
+  algorithm: KeyAlgorithm,
+  spki: Buffer,
+  keyBits: Buffer,
+  jwk: Record<string, string>,
+): PublicKeyInfo | KeyRefusal {
+  try {
+    return { algorithm, spki, keyBits, key: createPublicKey({ format: 'jwk', key: jwk }) };
+  } catch {
+    return 'invalid';
+  }
+}
+
+/** RFC 8032 §5.1.3 decoding, and not one of the eight points of small order. */
+function isStrongEd25519Key(key: Uint8Array): boolean {
+  try {
+    return !ed25519.Point.fromBytes(key, false).isSmallOrder();
+  } catch {
+    return false;
+  }
+}
+
+/** Key identifier: the first 20 bytes of SHA-256 of the key's BIT STRING (RFC 7093 §2, method 1). */
+export function keyIdentifier(keyBits: Uint8Array): Buffer {
+  return createHash('sha256').update(keyBits).digest().subarray(0, 20);
+}
