@@ -1,0 +1,30 @@
+import type { MigrationInterface } from 'typeorm';
+import { AuditEntryRow, AuditHeadRow } from '../audit/audit.entity.js';
+import { DeviceRow } from '../identity/device.entity.js';
+import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../pairing/pairing.entity.js';
+import { SecretRow } from '../secret-store/secret.entity.js';
+import { CreateRegistry1780000000100 } from './migrations/create-registry.js';
+import { CreateStore1780000000000 } from './migrations/create-store.js';
+import { StoreRow } from './store.entity.js';
+
+/** All tables. Each feature adds the classes of its `*.entity.ts` here, and a migration below that makes them. */
+export const entities: readonly (new () => object)[] = [
+  StoreRow,
+  SecretRow,
+  AuditEntryRow,
+  AuditHeadRow,
+  DeviceRow,
+  PairingCodeRow,
+  PairingTryRow,
+  PairingRequestRow,
+];
+
+/**
+ * All migrations, oldest first; `src/database/migrations/` holds them. A class name ends with a time in Unix
+ * milliseconds, higher than that of the one before. Released migrations are never changed. A test compares what they
+ * make with what the entities say.
+ */
+export const migrations: readonly (new () => MigrationInterface)[] = [
+  CreateStore1780000000000,
+  CreateRegistry1780000000100,
+];
