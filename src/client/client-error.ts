@@ -1,0 +1,26 @@
+/** How a client's work may end badly; the `palyra` command has one exit code for each (docs/protocol.md, "Settings, files, commands"). */
+export type ClientFailure = 'failed' | 'usage' | 'refused' | 'unreachable' | 'timeout' | 'interrupted';
+
+export interface ClientErrorOptions {
+  /** One line that says what to do about it. */
+  readonly advice?: string;
+  readonly cause?: unknown;
+}
+
+/** A failure that this side found out: nothing that the server answered (that is `RemoteError`). Holds no secret. */
+export class ClientError extends Error {
+  readonly advice: string | undefined;
+
+  constructor(
+    readonly failure: ClientFailure,
+    readonly reason: string,
+    message: string,
+    options: ClientErrorOptions = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.name = 'ClientError';
+    this.advice = options.advice;
+  }
+}
+
+export const interrupted = (): ClientError => new ClientError('interrupted', 'INTERRUPTED', 'interrupted');

@@ -1,0 +1,193 @@
+import { Client, Metadata } from '@grpc/grpc-js';
+import {
+  ApproveNodePairingRequestRequest,
+  type ApproveNodePairingRequestResponse,
+  ClearDeviceRequest,
+  type ClearDeviceResponse,
+  ControlPlaneService,
+  CreatePairingCodeRequest,
+  type CreatePairingCodeResponse,
+  type DeepPartial,
+  GetDeviceRequest,
+  type GetDeviceResponse,
+  GetNodePairingRequestRequest,
+  type GetNodePairingRequestResponse,
+  GetStatusRequest,
+  type GetStatusResponse,
+  ListDevicesRequest,
+  type ListDevicesResponse,
+  ListNodePairingRequestsRequest,
+  type ListNodePairingRequestsResponse,
+  ListPairingCodesRequest,
+  type ListPairingCodesResponse,
+  RejectNodePairingRequestRequest,
+  type RejectNodePairingRequestResponse,
+  RevokeDeviceRequest,
+  type RevokeDeviceResponse,
+  WithdrawPairingCodeRequest,
+  type WithdrawPairingCodeResponse,
+} from '../generated/palyra/controlplane/v1/control_plane.js';
+import type { Endpoint } from './grpc/endpoint.js';
+import { openPinnedChannel } from './grpc/pinned-channel.js';
+import type { GrpcTarget } from './grpc/secure-target.js';
+import { unaryCall, type UnaryMethod } from './grpc/unary-call.js';
+import type { OperatorCredential } from './operator-credential.js';
+import { parseStoreNumber, StoreTimeWatch, type StoreTime } from './store-time.js';
+
+export interface OperatorClientOptions {
+  /** Deadline of each call, and of the connection before the first; 30 s unless said otherwise. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** The store answered with an earlier (epoch, sequence) than before: an old store was put back (DESIGN §4). */
+  readonly onStoreTimeFell?: (known: StoreTime, seen: StoreTime) => void;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/**
+ * `ControlPlane` for operators. Every method throws `RemoteError` for what the server refused and `ClientError` when it
+ * was not reached (`unreachable`) or was another one (`refused`).
+ */
+export class OperatorClient {
+  readonly #client: Client;
+  readonly #storeTimes: StoreTimeWatch;
+  readonly #timeoutMs: number;
+
+  private constructor(
+    private readonly target: GrpcTarget,
+    private readonly credential: OperatorCredential,
+    private readonly options: OperatorClientOptions,
+  ) {
+    this.#client = new Client(target.address, target.credentials, target.options);
+    this.#storeTimes = new StoreTimeWatch(options.onStoreTimeFell ?? (() => undefined));
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  }
+
+  /** Finds the root that the token pins before the token goes anywhere. Throws `refused` for a server without it. */
+  static async connect(
+    endpoint: Endpoint,
+    credential: OperatorCredential,
+    options: OperatorClientOptions = {},
+  ): Promise<OperatorClient> {
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
+    const target = await openPinnedChannel(endpoint, credential.ca, { timeoutMs, ...signal });
+    return new OperatorClient(target, credential, options);
+  }
+
+  /** The highest store time seen, `undefined` before the first answer. */
+  get storeTime(): StoreTime | undefined {
+    return this.#storeTimes.highest;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async createPairingCode(
+    request: DeepPartial<CreatePairingCodeRequest> = {},
+  ): Promise<CreatePairingCodeResponse> {
+    return this.#call(ControlPlaneService.createPairingCode, CreatePairingCodeRequest.fromPartial(request));
+  }
+
+  async listPairingCodes(
+    request: DeepPartial<ListPairingCodesRequest> = {},
+  ): Promise<ListPairingCodesResponse> {
+    return this.#call(ControlPlaneService.listPairingCodes, ListPairingCodesRequest.fromPartial(request));
+  }
+
+  async withdrawPairingCode(
+    request: DeepPartial<WithdrawPairingCodeRequest>,
+  ): Promise<WithdrawPairingCodeResponse> {
+    return this.#call(
+      ControlPlaneService.withdrawPairingCode,
+      WithdrawPairingCodeRequest.fromPartial(request),
+    );
+  }
+
+  async listNodePairingRequests(
+    request: DeepPartial<ListNodePairingRequestsRequest> = {},
+  ): Promise<ListNodePairingRequestsResponse> {
+    return this.#call(
+      ControlPlaneService.listNodePairingRequests,
+      ListNodePairingRequestsRequest.fromPartial(request),
+    );
+  }
+
+  async getNodePairingRequest(
+    request: DeepPartial<GetNodePairingRequestRequest>,
+  ): Promise<GetNodePairingRequestResponse> {
+    return this.#call(
+      ControlPlaneService.getNodePairingRequest,
+      GetNodePairingRequestRequest.fromPartial(request),
+    );
+  }
+
+  async approveNodePairingRequest(
+    request: DeepPartial<ApproveNodePairingRequestRequest>,
+  ): Promise<ApproveNodePairingRequestResponse> {
+    return this.#call(
+      ControlPlaneService.approveNodePairingRequest,
+      ApproveNodePairingRequestRequest.fromPartial(request),
+    );
+  }
+
+  async rejectNodePairingRequest(
+    request: DeepPartial<RejectNodePairingRequestRequest>,
+  ): Promise<RejectNodePairingRequestResponse> {
+    return this.#call(
+      ControlPlaneService.rejectNodePairingRequest,
+      RejectNodePairingRequestRequest.fromPartial(request),
+    );
+  }
+
+  async listDevices(request: DeepPartial<ListDevicesRequest> = {}): Promise<ListDevicesResponse> {
+    return this.#call(ControlPlaneService.listDevices, ListDevicesRequest.fromPartial(request));
+  }
+
+  async getDevice(request: DeepPartial<GetDeviceRequest>): Promise<GetDeviceResponse> {
+    return this.#call(ControlPlaneService.getDevice, GetDeviceRequest.fromPartial(request));
+  }
+
+  async revokeDevice(request: DeepPartial<RevokeDeviceRequest>): Promise<RevokeDeviceResponse> {
+    return this.#call(ControlPlaneService.revokeDevice, RevokeDeviceRequest.fromPartial(request));
+  }
+
+  async clearDevice(request: DeepPartial<ClearDeviceRequest>): Promise<ClearDeviceResponse> {
+    return this.#call(ControlPlaneService.clearDevice, ClearDeviceRequest.fromPartial(request));
+  }
+
+  async getStatus(): Promise<GetStatusResponse> {
+    return this.#call(ControlPlaneService.getStatus, GetStatusRequest.fromPartial({}));
+  }
+
+  async #call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${this.credential.token}`);
+    const seeStoreTime = this.#storeTimes.begin();
+    return unaryCall({ client: this.#client, target: this.target }, method, request, {
+      metadata,
+      timeoutMs: this.#timeoutMs,
+      signal: this.options.signal,
+      onMetadata: (answer) => {
+        const seen = readStoreTime(answer);
+        if (seen !== undefined) seeStoreTime(seen);
+      },
+    });
+  }
+}
+
+/** `palyra-epoch` and `palyra-sequence` of an answer; `undefined` when it does not carry both. */
+function readStoreTime(metadata: Metadata): StoreTime | undefined {
+  const epoch = readNumber(metadata, 'palyra-epoch');
+  const sequence = readNumber(metadata, 'palyra-sequence');
+  return epoch === undefined || sequence === undefined ? undefined : { epoch, sequence };
+}
+
+function readNumber(metadata: Metadata, key: string): number | undefined {
+  const value = metadata.get(key)[0];
+  return typeof value === 'string' ? parseStoreNumber(value) : undefined;
+}
