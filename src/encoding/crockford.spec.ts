@@ -46,7 +46,7 @@ describe('Crockford base 32', () => {
         fc.stringMatching(/^[0-9A-HJKMNP-TV-Z]{0,12}$/),
         fc.string({ unit: fc.constantFrom(' ', '\t', '\r', '\n', '-') }),
         (text, blanks) => {
-          const typed = [...text.toLowerCase()].join(blanks);
+          const typed = Array.from(text.toLowerCase()).join(blanks);
           expect(readTypedCrockford(typed)).toBe(text);
         },
       ),

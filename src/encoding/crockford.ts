@@ -67,7 +67,7 @@ export function crockfordCharacter(value: number, letterCase: LetterCase): strin
 
 /** Whether every character of `text` stands in the alphabet, in this case. An empty text does. */
 export function isCrockford(text: string, letterCase: LetterCase): boolean {
-  return [...text].every((character) => ALPHABETS[letterCase].includes(character));
+  return Array.from(text).every((character) => ALPHABETS[letterCase].includes(character));
 }
 
 /**
