@@ -1,0 +1,88 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { ed25519 } from '@noble/curves/ed25519.js';
+
+/** Ed25519 identity keys (RFC 8032), strict: one encoding for each key, no key under which a stranger can sign. */
+
+export const IDENTITY_KEY_BYTES = 32;
+export const IDENTITY_SIGNATURE_BYTES = 64;
+
+/** L, the order of the base point (RFC 8032 §5.1). */
+const BASE_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+
+/**
+ * Every y whose points have an order that divides 8, little-endian and without the sign bit: 1 (order 1), p − 1 (order
+ * 2), 0 (order 4), two of order 8, and the encodings p and p + 1 of 0 and 1, which are not canonical.
+ */
+const SMALL_ORDER_Y: readonly Buffer[] = [
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+].map((hex) => Buffer.from(hex, 'hex'));
+
+/**
+ * Whether `raw` may be a device's identity: 32 bytes, a point by RFC 8032 §5.1.3 (y below p, on the curve, no sign on
+ * x = 0) and not of small order. OpenSSL itself takes any 32 bytes as a key.
+ */
+export function isIdentityKey(raw: Uint8Array): boolean {
+  if (raw.length !== IDENTITY_KEY_BYTES || hasSmallOrder(raw)) return false;
+  try {
+    ed25519.Point.fromBytes(Uint8Array.from(raw), false);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether `signature` is the identity key's over `message` (RFC 8032 §5.1.7, without cofactor): 64 bytes, S below L. A
+ * key of small order is refused here too, since OpenSSL lets one signature hold for every message under it; whether the
+ * key is canonical was decided when it was accepted ({@link isIdentityKey}).
+ */
+export function verifyIdentitySignature(
+  identityKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (identityKey.length !== IDENTITY_KEY_BYTES || hasSmallOrder(identityKey)) return false;
+  if (signature.length !== IDENTITY_SIGNATURE_BYTES || !isReduced(signature.subarray(32))) return false;
+  return verify(null, message, importIdentityKey(identityKey), signature);
+}
+
+/** The signature of an Ed25519 private key over `message`, 64 bytes. Throws TypeError for another kind of key. */
+export function signWithIdentity(privateKey: KeyObject, message: Uint8Array): Buffer {
+  if (privateKey.type !== 'private') throw new TypeError('the identity key must be a private key');
+  assertEd25519(privateKey);
+  return sign(null, message, privateKey);
+}
+
+/** The 32 raw bytes of the public key that belongs to an Ed25519 key. Throws TypeError for another kind of key. */
+export function rawIdentityKey(key: KeyObject): Buffer {
+  assertEd25519(key);
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  return Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
+}
+
+function importIdentityKey(raw: Uint8Array): KeyObject {
+  const x = Buffer.from(raw).toString('base64url');
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+}
+
+function assertEd25519(key: KeyObject): void {
+  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('the identity key must be an Ed25519 key');
+}
+
+function hasSmallOrder(raw: Uint8Array): boolean {
+  const y = Buffer.from(raw);
+  y[31] = (y[31] ?? 0) & 0x7f;
+  return SMALL_ORDER_Y.some((small) => small.equals(y));
+}
+
+/** S < L: otherwise S + L would be a second signature for the same message (RFC 8032 §8.4). */
+function isReduced(littleEndian: Uint8Array): boolean {
+  const bigEndian = Buffer.from(littleEndian).reverse();
+  return BigInt(`0x${bigEndian.toString('hex')}`) < BASE_ORDER;
+}
