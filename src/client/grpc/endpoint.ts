@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isEndpoint } from '../../pairing/protocol/endpoint.js';
 import { ClientError } from '../client-error.js';
 
 /** Where a server is dialled. Its name proves nothing: servers are known by the control-plane name in their certificate. */
@@ -10,18 +10,12 @@ export interface Endpoint {
   readonly text: string;
 }
 
-const FORM = /^(?:\[(?<ipv6>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9_.-]+)):(?<port>[1-9][0-9]{0,4})$/;
-
-/** `undefined` unless the text is an ASCII name, an IPv4 address or a bracketed IPv6 address, and a port from 1 to 65535. */
+/** `undefined` unless the text has the form of an endpoint (docs/protocol.md, "Pairing", Link). */
 export function parseEndpoint(text: string): Endpoint | undefined {
-  const groups = FORM.exec(text)?.groups;
-  if (groups === undefined) return undefined;
-  const port = Number(groups['port']);
-  if (port > 65_535) return undefined;
-  const ipv6 = groups['ipv6'];
-  if (ipv6 !== undefined) return isIP(ipv6) === 6 ? { host: ipv6, port, text } : undefined;
-  const host = groups['name'];
-  return host !== undefined && host.length <= 253 ? { host, port, text } : undefined;
+  if (!isEndpoint(text)) return undefined;
+  const separator = text.lastIndexOf(':');
+  const host = text.slice(0, separator).replace(/^\[(.*)\]$/, '$1');
+  return { host, port: Number(text.slice(separator + 1)), text };
 }
 
 /** As {@link parseEndpoint}; throws a usage error that names the text. */
