@@ -1,0 +1,57 @@
+import type { OperatorRole } from '../operators/caller.js';
+import type { ControlPlaneService } from '../generated/palyra/controlplane/v1/control_plane.js';
+import type { NodeServiceService } from '../generated/palyra/controlplane/v1/node_service.js';
+
+/** Who may call an RPC. */
+export type CallPolicy =
+  | { readonly caller: 'nobody' }
+  | { readonly caller: 'operator'; readonly role: OperatorRole }
+  | { readonly caller: 'device' };
+
+/** Reached without a credential, since the call carries its own proof or gives nothing away. An operator may too. */
+const nobody: CallPolicy = { caller: 'nobody' };
+const viewer: CallPolicy = { caller: 'operator', role: 'viewer' };
+const approver: CallPolicy = { caller: 'operator', role: 'approver' };
+const admin: CallPolicy = { caller: 'operator', role: 'admin' };
+/** A connection that QUIC has admitted. */
+const device: CallPolicy = { caller: 'device' };
+
+type MethodNames<Service> = Capitalize<keyof Service & string>;
+
+const nodeService: Record<MethodNames<NodeServiceService>, CallPolicy> = {
+  Pair: nobody,
+  Collect: nobody,
+  GetTrustBundle: nobody,
+};
+
+const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
+  CreatePairingCode: approver,
+  ListPairingCodes: approver,
+  WithdrawPairingCode: approver,
+  ListNodePairingRequests: viewer,
+  GetNodePairingRequest: viewer,
+  ApproveNodePairingRequest: approver,
+  RejectNodePairingRequest: approver,
+  ListDevices: viewer,
+  GetDevice: viewer,
+  RevokeDevice: approver,
+  ClearDevice: admin,
+  GetStatus: viewer,
+};
+
+/**
+ * Every RPC of every door and who may call it (docs/protocol.md, "Who may call what"). What has no row is refused, and
+ * the service does not start with it.
+ */
+export const CALL_POLICY: ReadonlyMap<string, CallPolicy> = new Map([
+  ...rows('/palyra.controlplane.v1.NodeService/', nodeService),
+  ...rows('/palyra.controlplane.v1.ControlPlane/', controlPlane),
+  ...rows('/grpc.health.v1.Health/', { Check: nobody, Watch: nobody, List: nobody }),
+  ...rows('/grpc.reflection.v1.ServerReflection/', { ServerReflectionInfo: nobody }),
+  ...rows('/grpc.reflection.v1alpha.ServerReflection/', { ServerReflectionInfo: nobody }),
+  ...rows('', { 'node.health': device }),
+]);
+
+function rows(prefix: string, methods: Readonly<Record<string, CallPolicy>>): [string, CallPolicy][] {
+  return Object.entries(methods).map(([method, policy]) => [`${prefix}${method}`, policy]);
+}

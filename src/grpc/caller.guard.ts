@@ -1,0 +1,50 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { DomainError } from '../errors/domain-error.js';
+import { type Caller, roleAllows } from '../operators/caller.js';
+import { CALL_POLICY } from './call-policy.js';
+import { callerOf, isGrpcCall } from './caller-of-call.js';
+
+/**
+ * Lets a call through when its row in the table of callers allows its caller; stands before the handlers of every door.
+ * What it does not know it refuses.
+ */
+@Injectable()
+export class CallerGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    // HTTP serves probes and metrics and nothing else (src/observability/http-door.ts).
+    if (context.getType() === 'http') {
+      return true;
+    }
+    const call: unknown = context.getArgByIndex(2);
+    if (context.getType() === 'rpc' && isGrpcCall(call)) {
+      authorize(call.getPath(), callerOf(call));
+      return true;
+    }
+    return false;
+  }
+}
+
+/** @throws DomainError when the table of callers does not let `caller` call `path`. */
+export function authorize(path: string, caller: Caller): void {
+  const policy = CALL_POLICY.get(path);
+  if (policy === undefined || policy.caller === 'device') {
+    throw new DomainError('forbidden', 'NOT_CALLABLE', `${path} is not for callers of this door`);
+  }
+  if (policy.caller === 'nobody') {
+    return;
+  }
+  if (caller.kind === 'nobody') {
+    throw new DomainError(
+      'unauthenticated',
+      'CREDENTIALS_REQUIRED',
+      'this call needs an operator; send `authorization: Bearer <operator token>`',
+    );
+  }
+  if (!roleAllows(caller.role, policy.role)) {
+    throw new DomainError(
+      'forbidden',
+      'ROLE_REQUIRED',
+      `this call needs the role ${policy.role}; you have ${caller.role}. Ask an admin`,
+    );
+  }
+}

@@ -1,0 +1,29 @@
+import type { Settings } from './config/settings.js';
+import type { CommittedReader, StoreTime, UnitOfWork } from './database/unit-of-work.js';
+import type { Clock } from './time/clock.js';
+
+/**
+ * What is opened before the application is made and closed after it has ended. Modules take the parts by the tokens below
+ * (`{ provide: X, inject: [UNIT_OF_WORK, CLOCK], useFactory: … }`); `src/runtime.module.ts` provides them everywhere.
+ */
+export interface Runtime {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly unitOfWork: UnitOfWork;
+  readonly committed: CommittedReader;
+  readonly storeTime: StoreTimeSource;
+}
+
+/** Epoch and audit sequence of the last committed unit. */
+export interface StoreTimeSource {
+  storeTime(): StoreTime;
+}
+
+/** Injection tokens. */
+export const SETTINGS = Symbol('Settings');
+export const CLOCK = Symbol('Clock');
+export const UNIT_OF_WORK = Symbol('UnitOfWork');
+export const COMMITTED_READER = Symbol('CommittedReader');
+export const STORE_TIME = Symbol('StoreTimeSource');
+/** `OperatorAuthenticator`; the operators' module provides and exports it. */
+export const OPERATOR_AUTHENTICATOR = Symbol('OperatorAuthenticator');
