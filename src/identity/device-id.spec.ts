@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
-import { isDeviceId, newDeviceId } from './device-id.js';
+import { isDeviceId, newDeviceId, parseDeviceId } from './device-id.js';
 
 interface CodeVectors {
   device_ids: { accepted: string[]; refused: string[] };
@@ -11,10 +11,12 @@ const vectors = (JSON.parse(readFileSync('test/vectors/code.json', 'utf8')) as C
 describe('device ids', () => {
   it.each(vectors.accepted)('accepts %j', (text) => {
     expect(isDeviceId(text)).toBe(true);
+    expect(parseDeviceId(text)).toBe(text);
   });
 
   it.each(vectors.refused)('refuses %j', (text) => {
     expect(isDeviceId(text)).toBe(false);
+    expect(() => parseDeviceId(text)).toThrow(expect.objectContaining({ reason: 'INVALID_DEVICE_ID' }));
   });
 
   it('are made of the time and 80 random bits', () => {

@@ -1,9 +1,5 @@
-import { crockfordCharacter, encodeCrockford } from '../encoding/crockford.js';
-import type { RandomBytes } from '../random/random-bytes.js';
-import type { Clock } from '../time/clock.js';
-
-const TIME_CHARACTERS = 10;
-const RANDOM_BYTES = 10;
+import { newUlid } from '../encoding/ulid.js';
+import { malformed } from '../errors/domain-error.js';
 
 /**
  * Whether `text` is a device id as it travels: a canonical ULID, 26 upper-case characters of Crockford base 32, the
@@ -13,20 +9,20 @@ export function isDeviceId(text: string): boolean {
   return /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(text);
 }
 
-/** A new device id: 48 bits of Unix milliseconds, then 80 random bits. */
-export function newDeviceId(clock: Pick<Clock, 'now'>, random: RandomBytes): string {
-  return encodeTime(clock.now()) + encodeCrockford(random(RANDOM_BYTES), 'upper');
+/** Returns `text` when it is a device id. Throws `malformed` with INVALID_DEVICE_ID. */
+export function parseDeviceId(text: string): string {
+  if (isDeviceId(text)) return text;
+  throw malformed(
+    'INVALID_DEVICE_ID',
+    'a device id is a ULID: 26 upper-case characters, like 01K9ZAYT3M4V5W6X7Y8Z9ABCDE',
+  );
 }
 
-function encodeTime(milliseconds: number): string {
-  if (!Number.isSafeInteger(milliseconds) || milliseconds < 0 || milliseconds >= 2 ** 48) {
-    throw new RangeError('the time of a ULID is 48 bits of Unix milliseconds');
-  }
-  let text = '';
-  let rest = milliseconds;
-  for (let position = 0; position < TIME_CHARACTERS; position += 1) {
-    text = crockfordCharacter(rest % 32, 'upper') + text;
-    rest = Math.floor(rest / 32);
-  }
-  return text;
+/** `text` as it stands. Throws `malformed` with INVALID_DEVICE_ID unless {@link isDeviceId}. */
+export function parseDeviceId(text: string): string {
+  if (isDeviceId(text)) return text;
+  throw malformed('INVALID_DEVICE_ID', 'a device id is a ULID of 26 upper-case characters');
 }
+
+/** A new device id. */
+export const newDeviceId = newUlid;

@@ -1,3 +1,4 @@
+import { markRevoked } from '../ca/certificate-index.js';
 import type { Unit } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
@@ -93,6 +94,7 @@ export async function enrolDevice(
   const { conflict, known } = await enrolmentOutlook(unit, enrolment);
   const replacing = conflict === 'IDENTITY_CHANGED' && options.replaceIdentity;
   if (conflict !== undefined && !replacing) throw conflictError(conflict);
+  if (replacing) await markRevoked(unit, deviceRecordName(enrolment.deviceId), options.now);
 
   const sameKey = known !== undefined && !replacing;
   const identity = sameKey

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { markRevoked } from '../ca/certificate-index.js';
 import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work.js';
 import { notFound } from '../errors/domain-error.js';
 import type { OperatorCaller } from '../operators/caller.js';
@@ -24,8 +25,6 @@ export interface IdentityManagerParts {
   readonly committed: CommittedReader;
   readonly clock: Clock;
   readonly connections: NodeConnections;
-  /** Marks the certificates of a device revoked in the CA's index, within the unit that revokes. */
-  readonly revokeCertificates: (unit: Unit, fingerprints: readonly string[], at: number) => Promise<void>;
 }
 
 /** A device as operators see it: the row, completed by the sealed record. */
@@ -128,7 +127,7 @@ export class IdentityManager {
       revokedBy: actorOf(caller),
     });
     await unit.secrets.delete(deviceRecordName(deviceId));
-    await this.parts.revokeCertificates(unit, certificatesOf(identity), now);
+    await markRevoked(unit, deviceRecordName(deviceId), now);
     const revoked: DeviceRow = {
       ...row,
       state: 'revoked',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CLIENT_KINDS, type ClientKind } from '../identity/device-identity.js';
+import type { Verifier } from '../spake2plus/verifier.js';
 import { corruptRecord, decodeJsonRecord, encodeJsonRecord } from '../secret-store/json-record.js';
 
 /** Names and contents of the sealed records of pairing (docs/protocol.md, "Sealed records"). */
@@ -9,21 +10,12 @@ export const requestRecordName = (requestId: string): string => `request/${reque
 /** The verifier that stands in for a code that does not exist; nobody knows a password for it. */
 export const DECOY_RECORD_NAME = 'pairing-decoy';
 
-/** What the server keeps of a password (RFC 9383 §3.2): w0 (32 bytes) and L (65 bytes), products with M and N cached. */
-export interface StoredVerifier {
-  readonly w0: Buffer;
-  readonly L: Buffer;
-  /** w0·M and w0·N, 65 bytes each: they never change while the code lives. */
-  readonly w0M: Buffer;
-  readonly w0N: Buffer;
-}
-
 export interface CodeRecord {
   readonly kind: 'pin' | 'link';
   readonly createdBy: string;
   readonly createdAt: number;
   readonly expiresAt: number;
-  readonly verifier: StoredVerifier;
+  readonly verifier: Verifier;
 }
 
 /** What a device proved, until somebody decides. */
@@ -78,7 +70,7 @@ const requestSchema = z.strictObject({
 
 const base64 = (buffer: Buffer): string => buffer.toString('base64');
 
-const encodeVerifier = (verifier: StoredVerifier): Record<string, string> => ({
+const encodeVerifier = (verifier: Verifier): Record<string, string> => ({
   w0: base64(verifier.w0),
   L: base64(verifier.L),
   w0M: base64(verifier.w0M),
@@ -94,11 +86,11 @@ export function decodeCodeRecord(codeId: string, sealed: Buffer): CodeRecord {
   return record;
 }
 
-export function encodeDecoyRecord(verifier: StoredVerifier): Buffer {
+export function encodeDecoyRecord(verifier: Verifier): Buffer {
   return encodeJsonRecord({ verifier: encodeVerifier(verifier) });
 }
 
-export function decodeDecoyRecord(sealed: Buffer): StoredVerifier {
+export function decodeDecoyRecord(sealed: Buffer): Verifier {
   return decodeJsonRecord(DECOY_RECORD_NAME, decoySchema, sealed).verifier;
 }
 

@@ -1,0 +1,42 @@
+import { malformed } from '../errors/domain-error.js';
+import { type Device, DeviceState } from '../generated/palyra/controlplane/v1/device.js';
+import { clientKindToProto } from '../pairing/pairing-messages.js';
+import type { DeviceRowState } from './device.entity.js';
+import { fingerprintWords } from './fingerprint.js';
+import type { RegisteredDevice } from './identity-manager.js';
+
+const STATE: Readonly<Record<DeviceRowState, DeviceState>> = {
+  active: DeviceState.DEVICE_STATE_ACTIVE,
+  suspended: DeviceState.DEVICE_STATE_SUSPENDED,
+  revoked: DeviceState.DEVICE_STATE_REVOKED,
+};
+
+/** `undefined` for unspecified. Throws `malformed` for a number that is no state. */
+export function deviceStateFromProto(state: DeviceState): DeviceRowState | undefined {
+  if (state === DeviceState.DEVICE_STATE_UNSPECIFIED) return undefined;
+  const found = Object.entries(STATE).find(([, proto]) => proto === state);
+  if (found === undefined) throw malformed('INVALID_STATE', 'the state is none that this service knows');
+  return found[0] as DeviceRowState;
+}
+
+export function deviceToProto({ row, openConnections }: RegisteredDevice): Device {
+  return {
+    deviceId: row.deviceId,
+    state: STATE[row.state],
+    clientKind: clientKindToProto(row.clientKind),
+    platform: row.platform,
+    identityFingerprint: Buffer.from(row.identityFingerprint, 'hex'),
+    fingerprintWords: [...fingerprintWords(row.identityFingerprint)],
+    pairTime: new Date(row.pairedAt),
+    certificateFingerprint: Buffer.from(row.certificateFingerprint ?? '', 'hex'),
+    certificateExpireTime: optionalTime(row.certificateExpiresAt),
+    openConnections,
+    revokedBy: row.revokedBy ?? '',
+    revokeTime: optionalTime(row.revokedAt),
+    revokeReason: row.revokeReason ?? '',
+  };
+}
+
+function optionalTime(unixMs: number | null): Date | undefined {
+  return unixMs === null ? undefined : new Date(unixMs);
+}

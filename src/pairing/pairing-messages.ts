@@ -1,0 +1,112 @@
+import { malformed } from '../errors/domain-error.js';
+import {
+  ClientKind as ProtoClientKind,
+  type NodePairingRequest,
+  type PairingCode,
+  PairingCodeKind,
+  PairingState,
+} from '../generated/palyra/controlplane/v1/pairing.js';
+import type { ClientKind } from '../identity/device-identity.js';
+import { fingerprintWords, identityFingerprint } from '../identity/fingerprint.js';
+import type { LivePairingCode } from './pairing-codes.js';
+import type { PairingRequestRow, PairingRequestState } from './pairing.entity.js';
+import type { QueuedRequest } from './pairing-queue.js';
+
+/** Between the words of the domain and those of the proto. */
+
+const CLIENT_KIND: Readonly<Record<ClientKind, ProtoClientKind>> = {
+  cli: ProtoClientKind.CLIENT_KIND_CLI,
+  desktop: ProtoClientKind.CLIENT_KIND_DESKTOP,
+  mobile: ProtoClientKind.CLIENT_KIND_MOBILE,
+  node: ProtoClientKind.CLIENT_KIND_NODE,
+};
+
+const STATE: Readonly<Record<PairingRequestState, PairingState>> = {
+  pending_approval: PairingState.PAIRING_STATE_PENDING_APPROVAL,
+  approved: PairingState.PAIRING_STATE_APPROVED,
+  completed: PairingState.PAIRING_STATE_COMPLETED,
+  rejected: PairingState.PAIRING_STATE_REJECTED,
+  expired: PairingState.PAIRING_STATE_EXPIRED,
+};
+
+/** A kind as rows keep it; what this version does not know is `UNSPECIFIED`. */
+export function clientKindToProto(kind: string): ProtoClientKind {
+  return Object.hasOwn(CLIENT_KIND, kind)
+    ? CLIENT_KIND[kind as ClientKind]
+    : ProtoClientKind.CLIENT_KIND_UNSPECIFIED;
+}
+
+/** The word that stands in the transcript; `undefined` for a number that is no kind. */
+export function clientKindFromProto(kind: ProtoClientKind): ClientKind | undefined {
+  const found = Object.entries(CLIENT_KIND).find(([, proto]) => proto === kind);
+  return found?.[0] as ClientKind | undefined;
+}
+
+export const stateToProto = (state: PairingRequestState): PairingState => STATE[state];
+
+/** `undefined` for unspecified. Throws `malformed` for a number that is no state. */
+export function stateFromProto(state: PairingState): PairingRequestState | undefined {
+  if (state === PairingState.PAIRING_STATE_UNSPECIFIED) return undefined;
+  const found = Object.entries(STATE).find(([, proto]) => proto === state);
+  if (found === undefined) throw malformed('INVALID_STATE', 'the state is none that this service knows');
+  return found[0] as PairingRequestState;
+}
+
+/** PIN unless said otherwise. Throws `malformed` for a number that is no kind. */
+export function codeKindFromProto(kind: PairingCodeKind): 'pin' | 'link' {
+  switch (kind) {
+    case PairingCodeKind.PAIRING_CODE_KIND_UNSPECIFIED:
+    case PairingCodeKind.PAIRING_CODE_KIND_PIN:
+      return 'pin';
+    case PairingCodeKind.PAIRING_CODE_KIND_LINK:
+      return 'link';
+    case PairingCodeKind.UNRECOGNIZED:
+    default:
+      throw malformed('INVALID_CODE_KIND', 'the kind of code is none that this service knows');
+  }
+}
+
+export function codeToProto(code: LivePairingCode): PairingCode {
+  return {
+    codeId: code.codeId,
+    kind:
+      code.kind === 'pin' ? PairingCodeKind.PAIRING_CODE_KIND_PIN : PairingCodeKind.PAIRING_CODE_KIND_LINK,
+    createdBy: code.createdBy,
+    createTime: new Date(code.createdAt),
+    expireTime: new Date(code.expiresAt),
+    triesLeft: code.triesLeft,
+  };
+}
+
+export function requestToProto({ row, record, conflict, knownDevice }: QueuedRequest): NodePairingRequest {
+  // While a decision is due, what the operator decides on is the sealed record; the row alone could be forged.
+  const facts = record ?? row;
+  return {
+    ...decision(row),
+    requestId: row.requestId,
+    state: stateToProto(row.state),
+    deviceId: facts.deviceId,
+    clientKind: clientKindToProto(facts.clientKind),
+    platform: facts.platform,
+    ...fingerprint(record === undefined ? row.identityFingerprint : identityFingerprint(record.identityKey)),
+    sourceAddress: facts.sourceAddress,
+    codeId: facts.codeId,
+    codeCreatedBy: facts.codeCreatedBy,
+    createTime: new Date(facts.createdAt),
+    expireTime: new Date(facts.expiresAt),
+    conflict: conflict ?? '',
+    knownDevice,
+  };
+}
+
+function fingerprint(hex: string): Pick<NodePairingRequest, 'identityFingerprint' | 'fingerprintWords'> {
+  return { identityFingerprint: Buffer.from(hex, 'hex'), fingerprintWords: [...fingerprintWords(hex)] };
+}
+
+function decision(row: PairingRequestRow): Pick<NodePairingRequest, 'decidedBy' | 'decideTime' | 'reason'> {
+  return {
+    decidedBy: row.decidedBy ?? '',
+    decideTime: row.decidedAt === null ? undefined : new Date(row.decidedAt),
+    reason: row.reason ?? '',
+  };
+}
