@@ -121,7 +121,7 @@ export function parseHello(input: HelloInput): CheckedHello {
   );
   check(input.csrHash.length === CSR_HASH_BYTES, 'INVALID_CSR_HASH', 'the hash of the request is 32 bytes');
   checkShare(input.shareP);
-  return {
+  const hello: Hello = {
     version: input.version,
     suite: input.suite,
     codeId: input.codeId,
@@ -131,7 +131,8 @@ export function parseHello(input: HelloInput): CheckedHello {
     identityKey: Buffer.from(input.identityKey),
     csrHash: Buffer.from(input.csrHash),
     shareP: Buffer.from(input.shareP),
-  } as CheckedHello;
+  };
+  return hello as CheckedHello;
 }
 
 /**
@@ -159,7 +160,7 @@ export function parseWelcome(input: WelcomeInput): CheckedWelcome {
     'INVALID_CONFIRMATION',
     'the confirmation of the server is not 32 bytes',
   );
-  return {
+  const welcome: Welcome = {
     trustDomain: input.trustDomain,
     grpcEndpoints: [...input.grpcEndpoints],
     quicEndpoints: [...input.quicEndpoints],
@@ -168,7 +169,8 @@ export function parseWelcome(input: WelcomeInput): CheckedWelcome {
     roots,
     shareV: Buffer.from(input.shareV),
     confirmV: Buffer.from(input.confirmV),
-  } as CheckedWelcome;
+  };
+  return welcome as CheckedWelcome;
 }
 
 function check(holds: boolean, reason: string, message: string): void {
@@ -198,9 +200,9 @@ function isPlatform(text: string): boolean {
   );
 }
 
-/** A lower-case DNS name (RFC 1123 §2.1 labels), which is also a SPIFFE trust domain. */
+/** A lower-case DNS name (labels of RFC 1123 §2.1), which is also a SPIFFE trust domain. */
 function isTrustDomain(text: string): boolean {
-  return text.length <= 253 && /^(?:(?!-)[0-9a-z-]{1,63}(?<!-)(?:\.(?!$)|$))+$/.test(text);
+  return text.length <= 253 && text.split('.').every((label) => /^(?!-)[0-9a-z-]{1,63}(?<!-)$/.test(label));
 }
 
 function readNumber(value: bigint | number, reason: string): number {

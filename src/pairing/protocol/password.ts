@@ -27,11 +27,7 @@ export async function derivePassword(
   code: Pick<PinCode, 'kind' | 'codeId' | 'pin'> | Pick<LinkCode, 'kind' | 'codeId' | 'secret'>,
 ): Promise<PasswordScalars> {
   const salt = Buffer.from(SALT_LABEL + code.codeId, 'ascii');
-  const output =
-    code.kind === 'pin'
-      ? await stretch(code.pin, salt)
-      : hkdfSync('sha256', code.secret, salt, LINK_INFO, OUTPUT_BYTES);
-  return split(Buffer.from(output));
+  return split(code.kind === 'pin' ? await stretch(code.pin, salt) : expand(code.secret, salt));
 }
 
 function stretch(pin: string, salt: Buffer): Promise<Buffer> {
@@ -41,6 +37,10 @@ function stretch(pin: string, salt: Buffer): Promise<Buffer> {
       else reject(error);
     });
   });
+}
+
+function expand(secret: Buffer, salt: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, salt, LINK_INFO, OUTPUT_BYTES));
 }
 
 function split(output: Buffer): PasswordScalars {

@@ -1,0 +1,89 @@
+import { Controller } from '@nestjs/common';
+import { GrpcMethod, GrpcStreamMethod } from '@nestjs/microservices';
+import type { Metadata, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import { Observable } from 'rxjs';
+import type {
+  CollectRequest,
+  CollectResponse,
+  GetTrustBundleRequest,
+  GetTrustBundleResponse,
+  PairRequest,
+  PairResponse,
+} from '../generated/palyra/controlplane/v1/node_service.js';
+import type { TrustBundle } from '../generated/palyra/controlplane/v1/trust_bundle.js';
+import { callerOf } from '../grpc/caller-of-call.js';
+import { cancellationOf, writeStream } from '../grpc/write-stream.js';
+import { ClusterFacts } from './cluster-facts.js';
+import { Collection, type CollectedState } from './collection.js';
+import { PairConversation } from './pair-conversation.js';
+import { stateToProto } from './pairing-messages.js';
+import { PairingServer } from './pairing-server.js';
+
+/** What devices call before they have a certificate. */
+@Controller()
+export class NodeServiceController {
+  constructor(
+    private readonly pairing: PairingServer,
+    private readonly collection: Collection,
+    private readonly cluster: ClusterFacts,
+  ) {}
+
+  @GrpcStreamMethod('NodeService', 'pair')
+  pair(
+    messages: Observable<PairRequest>,
+    _metadata: Metadata,
+    call: ServerDuplexStream<PairRequest, PairResponse>,
+  ): Observable<PairResponse> {
+    const { source } = callerOf(call);
+    return new Observable((answers) => {
+      const conversation = new PairConversation(this.pairing, source, answers);
+      const subscription = messages.subscribe(conversation);
+      return () => {
+        subscription.unsubscribe();
+        conversation.end();
+      };
+    });
+  }
+
+  @GrpcMethod('NodeService', 'collect')
+  collect(
+    request: CollectRequest,
+    _metadata: Metadata,
+    call: ServerWritableStream<CollectRequest, CollectResponse>,
+  ): Observable<never> {
+    const { source } = callerOf(call);
+    return writeStream(call, this.collected(request.token, source, cancellationOf(call)));
+  }
+
+  @GrpcMethod('NodeService', 'getTrustBundle')
+  getTrustBundle(_request: GetTrustBundleRequest): GetTrustBundleResponse {
+    return { bundle: bundleToProto(this.cluster) };
+  }
+
+  private async *collected(
+    token: Buffer,
+    source: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<CollectResponse> {
+    for await (const state of this.collection.watch(token, source, signal)) {
+      yield collectResponse(state, bundleToProto(this.cluster));
+    }
+  }
+}
+
+function collectResponse(state: CollectedState, bundle: TrustBundle): CollectResponse {
+  return {
+    requestId: state.requestId,
+    state: stateToProto(state.state),
+    reason: state.reason,
+    expireTime: new Date(state.expiresAt),
+    certificateChain: [...state.certificateChain],
+    bundle,
+  };
+}
+
+function bundleToProto(cluster: ClusterFacts): TrustBundle {
+  const { trustDomain, roots } = cluster.trustBundle();
+  const { epoch, sequence } = cluster.storeTime();
+  return { trustDomain, roots: [...roots], epoch: BigInt(epoch), sequence: BigInt(sequence) };
+}
