@@ -18,11 +18,5 @@ export function parseDeviceId(text: string): string {
   );
 }
 
-/** `text` as it stands. Throws `malformed` with INVALID_DEVICE_ID unless {@link isDeviceId}. */
-export function parseDeviceId(text: string): string {
-  if (isDeviceId(text)) return text;
-  throw malformed('INVALID_DEVICE_ID', 'a device id is a ULID of 26 upper-case characters');
-}
-
 /** A new device id. */
 export const newDeviceId = newUlid;
