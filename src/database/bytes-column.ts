@@ -1,4 +1,2 @@
-import type { ColumnType } from 'typeorm';
-
 /** The type of byte columns: `blob` on SQLite. The one place that changes when PostgreSQL (`bytea`) comes. */
-export const BYTES: ColumnType = 'blob';
+export const BYTES = 'blob';

@@ -18,7 +18,11 @@ function isPlainValue(value: unknown): value is number | bigint | string {
 function safeInteger(value: number | bigint | string): number {
   const integer = typeof value === 'number' ? value : Number(value);
   if (!Number.isSafeInteger(integer)) {
-    throw new DomainError('corrupt', 'INTEGER_OUT_OF_RANGE', `${String(value)} is no integer that fits in 53 bits.`);
+    throw new DomainError(
+      'corrupt',
+      'INTEGER_OUT_OF_RANGE',
+      `${String(value)} is no integer that fits in 53 bits.`,
+    );
   }
   return integer;
 }

@@ -1,8 +1,10 @@
 import type { MigrationInterface } from 'typeorm';
 import { AuditEntryRow, AuditHeadRow } from '../audit/audit.entity.js';
+import { CertificateRow } from '../ca/certificate.entity.js';
 import { DeviceRow } from '../identity/device.entity.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../pairing/pairing.entity.js';
 import { SecretRow } from '../secret-store/secret.entity.js';
+import { CreateCertificate1780000000200 } from './migrations/create-certificate.js';
 import { CreateRegistry1780000000100 } from './migrations/create-registry.js';
 import { CreateStore1780000000000 } from './migrations/create-store.js';
 import { StoreRow } from './store.entity.js';
@@ -14,6 +16,7 @@ export const entities: readonly (new () => object)[] = [
   AuditEntryRow,
   AuditHeadRow,
   DeviceRow,
+  CertificateRow,
   PairingCodeRow,
   PairingTryRow,
   PairingRequestRow,
@@ -27,4 +30,5 @@ export const entities: readonly (new () => object)[] = [
 export const migrations: readonly (new () => MigrationInterface)[] = [
   CreateStore1780000000000,
   CreateRegistry1780000000100,
+  CreateCertificate1780000000200,
 ];

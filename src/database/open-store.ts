@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import { AuditLog } from '../audit/audit-log.js';
+import { EMPTY_CHAIN } from '../audit/audit-chain.js';
+import type { ChainEnd } from '../audit/audit-chain.js';
+import { AUDIT_KEY_NAME, newAuditKeyRecord } from '../audit/audit-key.js';
+import { AuditHeadRow } from '../audit/audit.entity.js';
+import type { RandomBytes } from '../random/random-bytes.js';
+import { systemRandomBytes } from '../random/random-bytes.js';
+import { encodeJsonRecord } from '../secret-store/json-record.js';
+import type { MasterKeyMaterial, MasterKeySource } from '../secret-store/master-key.js';
+import { readMasterKey } from '../secret-store/master-key.js';
+import {
+  createEmptyPrivateFile,
+  requirePrivateDirectory,
+  requirePrivateIfPresent,
+} from '../secret-store/private-file.js';
+import { RecordSealer } from '../secret-store/record-sealer.js';
+import { SqlSecretReader } from '../secret-store/sql-secret-store.js';
+import type { Clock } from '../time/clock.js';
+import { systemClock } from '../time/clock.js';
+import type { CommitListener } from './commit-feed.js';
+import { ProcessLock, requireLocalFileSystem } from './process-lock.js';
+import { entities, migrations } from './schema.js';
+import type { CommittedTables, DatabaseSchema } from './sqlite-database.js';
+import { SqliteDatabase } from './sqlite-database.js';
+import { SqliteUnitOfWork } from './sqlite-unit-of-work.js';
+import {
+  CHECK_RECORD_NAME,
+  newStoreRow,
+  openStoreKeys,
+  readCheckRecord,
+  readStoreRow,
+} from './store-keys.js';
+import type { StoreFields } from './store.entity.js';
+import { StoreRow } from './store.entity.js';
+import type { CommittedReader, StoreTime, UnitOfWork } from './unit-of-work.js';
+
+export const DATABASE_FILE = 'palyra.db';
+
+export interface OpenStoreOptions {
+  /** Made if it is not there; 0700. */
+  readonly dataDir: string;
+  readonly masterKey: MasterKeySource;
+  readonly clock?: Clock;
+  readonly random?: RandomBytes;
+  /** Tables; by default those of the whole service. */
+  readonly schema?: DatabaseSchema;
+  /** How long one unit of work may hold the queue, milliseconds. */
+  readonly unitTimeLimitMs?: number;
+}
+
+/** An open store. Whoever opened it closes it; until then its data directory belongs to this process. */
+export interface Store {
+  /** 16 bytes; shown as lower-case hex. */
+  readonly storeId: Buffer;
+  readonly unitOfWork: UnitOfWork;
+  readonly committed: CommittedReader;
+  readonly auditLog: AuditLog;
+  /** Whether this opening made the store. */
+  readonly created: boolean;
+  /** Epoch and audit sequence of the last commit. Cheap. */
+  storeTime(): StoreTime;
+  /** The highest time of any audit entry, Unix milliseconds. */
+  highestTimeMs(): number;
+  /** Calls `listener` after each commit that added to the change log; returns how to end that. */
+  onCommit(listener: CommitListener): () => void;
+  /** Ends the units that wait, then closes everything. Units that come later are refused with `STORE_CLOSED`. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store of a data directory, and makes it at first start. In this order, and nothing further once one fails:
+ * directory and permissions, lock, master key, database, a record that proves the key, migrations.
+ *
+ * A first start that is cut off at any point leaves what the next start takes up again. Throws a `DomainError` whose
+ * message says what to do; its reasons are documented at the functions that throw them.
+ */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  await requirePrivateDirectory(options.dataDir);
+  await requireLocalFileSystem(options.dataDir);
+  const opened = new Opened();
+  try {
+    opened.lock = await ProcessLock.take(options.dataDir);
+    const path = join(options.dataDir, DATABASE_FILE);
+    const exists = await databaseExists(path);
+    const material = await readMasterKey(options.masterKey, {
+      dataDir: options.dataDir,
+      mayCreate: !exists,
+      random: options.random ?? systemRandomBytes,
+    });
+    await createEmptyPrivateFile(path);
+    const database = await SqliteDatabase.open(path, options.schema ?? { entities, migrations });
+    opened.database = database;
+    return await finish(options, opened, database, material);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** What has to be closed, in whatever state opening was cut off. */
+class Opened {
+  lock: ProcessLock | undefined;
+  database: SqliteDatabase | undefined;
+  reader: CommittedTables | undefined;
+
+  async close(): Promise<void> {
+    await this.reader?.close();
+    await this.database?.close();
+    this.lock?.release();
+  }
+}
+
+async function finish(
+  options: OpenStoreOptions,
+  opened: Opened,
+  database: SqliteDatabase,
+  material: MasterKeyMaterial,
+): Promise<Store> {
+  const { random = systemRandomBytes, clock = systemClock } = options;
+  const found = readStoreRow(database.connection);
+  const row = found ?? (await newStoreRow(options.masterKey, material, clock.now(), random));
+  const keys = await openStoreKeys(row, material);
+  material.secret.fill(0);
+  const sealer = new RecordSealer(keys.storeId, keys.dataKeys, random);
+  if (found !== undefined) sealer.open(CHECK_RECORD_NAME, readCheckRecord(database.connection));
+
+  await database.migrate();
+  opened.reader = await database.openReader();
+  const unitOfWork = new SqliteUnitOfWork({
+    dataSource: database.writer,
+    connection: database.connection,
+    sealer,
+    clock,
+    epoch: row.epoch,
+    chainEnd: await readChainEnd(opened.reader),
+    ...(options.unitTimeLimitMs === undefined ? {} : { unitTimeLimitMs: options.unitTimeLimitMs }),
+  });
+  if (found === undefined) await fillNewStore(unitOfWork, row);
+
+  const { tables } = opened.reader;
+  const committed: CommittedReader = { tables, secrets: new SqlSecretReader(tables, sealer) };
+  return {
+    storeId: row.storeId,
+    unitOfWork,
+    committed,
+    auditLog: new AuditLog(committed, row.storeId),
+    created: found === undefined,
+    storeTime: () => unitOfWork.storeTime(),
+    highestTimeMs: () => unitOfWork.highestTimeMs(),
+    onCommit: (listener) => unitOfWork.commits.onCommit(listener),
+    async close() {
+      await unitOfWork.close();
+      await opened.close();
+      sealer.destroy();
+    },
+  };
+}
+
+/** All of it in one commit, so that a store is either whole or not there. */
+async function fillNewStore(unitOfWork: UnitOfWork, row: StoreFields): Promise<void> {
+  await unitOfWork.run(async (unit) => {
+    await unit.tables.insert(StoreRow, row);
+    await unit.secrets.write(CHECK_RECORD_NAME, encodeJsonRecord({}));
+    await unit.secrets.write(AUDIT_KEY_NAME, newAuditKeyRecord());
+    unit.audit.append({ actor: 'system', source: 'local', action: 'store.created', subject: 'store' });
+  });
+}
+
+async function readChainEnd(reader: CommittedTables): Promise<ChainEnd> {
+  const head = await reader.tables.findOneBy(AuditHeadRow, { id: 1 });
+  return head ?? EMPTY_CHAIN;
+}
+
+/** Whether there is a database, or what SQLite left of one; its files must be private. */
+async function databaseExists(path: string): Promise<boolean> {
+  const present = await Promise.all(
+    [path, `${path}-wal`, `${path}-shm`, `${path}-journal`].map((file) => requirePrivateIfPresent(file)),
+  );
+  return present.includes(true);
+}
