@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto';
 import { malformed } from '../errors/domain-error.js';
 import { contextTag, DerError, DerReader, openSequence, smallIntegerOf, TAG, wholeBitsOf } from './der.js';
-import { readPublicKey, type KeyAlgorithm, type PublicKeyInfo } from './public-key.js';
+import { readPublicKey, SIGNATURE_ALGORITHM, type KeyAlgorithm, type PublicKeyInfo } from './public-key.js';
 
 declare const verified: unique symbol;
 
@@ -18,12 +18,6 @@ export interface VerifiedCsr {
 /** The largest request that is read: 4 KiB. A P-256 request with nothing in it is about 200 bytes. */
 export const MAX_CSR_BYTES = 4096;
 
-/** AlgorithmIdentifiers of the signatures: ecdsa-with-SHA256 (RFC 5758 §3.2) and Ed25519 (RFC 8410 §3), no parameters. */
-const SIGNATURE_ALGORITHM: Readonly<Record<KeyAlgorithm, Buffer>> = {
-  p256: Buffer.from('300a06082a8648ce3d040302', 'hex'),
-  ed25519: Buffer.from('300506032b6570', 'hex'),
-};
-
 /**
  * Checks a PKCS#10 request (RFC 2986 §4): strict DER, a P-256 or Ed25519 key, and the signature that proves possession
  * of its private key. Subject, attributes and requested extensions are not looked at.
@@ -33,7 +27,8 @@ const SIGNATURE_ALGORITHM: Readonly<Record<KeyAlgorithm, Buffer>> = {
  * CSR_SIGNATURE (it does not verify).
  */
 export function verifyCsr(der: Uint8Array): VerifiedCsr {
-  if (der.length > MAX_CSR_BYTES) throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
+  if (der.length > MAX_CSR_BYTES)
+    throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
   const request = parseRequest(Buffer.from(der));
   const key = acceptedKey(request.spki);
   if (!request.signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {
@@ -87,7 +82,8 @@ function acceptedKey(spki: Buffer): PublicKeyInfo {
   if (key === 'unsupported') {
     throw malformed('UNSUPPORTED_KEY', 'the key must be P-256 with an uncompressed point, or Ed25519');
   }
-  if (key === 'invalid') throw malformed('INVALID_KEY', 'the key is not a usable point of its curve; make a new one');
+  if (key === 'invalid')
+    throw malformed('INVALID_KEY', 'the key is not a usable point of its curve; make a new one');
   return key;
 }
 

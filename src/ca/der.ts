@@ -26,7 +26,8 @@ export const TAG = {
 } as const;
 
 /** Tag of a context-specific element: `[n]`, constructed or primitive. */
-export const contextTag = (number: number, constructed: boolean): number => (constructed ? 0xa0 : 0x80) | number;
+export const contextTag = (number: number, constructed: boolean): number =>
+  (constructed ? 0xa0 : 0x80) | number;
 
 export interface DerElement {
   readonly tag: number;
@@ -64,7 +65,11 @@ export class DerReader {
     const from = this.#position;
     if (from + length > this.bytes.length) throw new DerError('the element is longer than what holds it');
     this.#position = from + length;
-    return { tag, raw: this.bytes.subarray(start, this.#position), value: this.bytes.subarray(from, this.#position) };
+    return {
+      tag,
+      raw: this.bytes.subarray(start, this.#position),
+      value: this.bytes.subarray(from, this.#position),
+    };
   }
 
   /** Reads an element and returns a reader over what it holds. */

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { ed25519 } from '@noble/curves/ed25519.js';
+import { isIdentityKey } from '../identity/ed25519.js';
 
 /** The two kinds of key that certificates are issued for (DESIGN §3). */
 export type KeyAlgorithm = 'p256' | 'ed25519';
@@ -23,6 +23,12 @@ const UNCOMPRESSED = 0x04;
 /** RFC 8410 §4: id-Ed25519 without parameters, then a BIT STRING of 32 bytes. */
 const ED25519_HEADER = Buffer.from('302a300506032b6570032100', 'hex');
 const ED25519_KEY = 32;
+
+/** AlgorithmIdentifiers of the signatures: ecdsa-with-SHA256 (RFC 5758 §3.2) and Ed25519 (RFC 8410 §3), no parameters. */
+export const SIGNATURE_ALGORITHM: Readonly<Record<KeyAlgorithm, Buffer>> = {
+  p256: Buffer.from('300a06082a8648ce3d040302', 'hex'),
+  ed25519: Buffer.from('300506032b6570', 'hex'),
+};
 
 /**
  * Reads a SubjectPublicKeyInfo in the one DER form that each of the two algorithms has. `unsupported`: another
@@ -50,7 +56,7 @@ function readP256(spki: Buffer): PublicKeyInfo | KeyRefusal {
 
 function readEd25519(spki: Buffer): PublicKeyInfo | KeyRefusal {
   const keyBits = spki.subarray(ED25519_HEADER.length);
-  if (!isStrongEd25519Key(keyBits)) return 'invalid';
+  if (!isIdentityKey(keyBits)) return 'invalid';
   return imported('ed25519', spki, keyBits, { kty: 'OKP', crv: 'Ed25519', x: keyBits.toString('base64url') });
 }
 
@@ -64,15 +70,6 @@ function imported(
     return { algorithm, spki, keyBits, key: createPublicKey({ format: 'jwk', key: jwk }) };
   } catch {
     return 'invalid';
-  }
-}
-
-/** RFC 8032 §5.1.3 decoding, and not one of the eight points of small order. */
-function isStrongEd25519Key(key: Uint8Array): boolean {
-  try {
-    return !ed25519.Point.fromBytes(key, false).isSmallOrder();
-  } catch {
-    return false;
   }
 }
 

@@ -1,11 +1,9 @@
+import { isDeviceId } from '../identity/device-id.js';
+
 /** SPIFFE IDs of a cluster, the URIs that its certificates carry (docs/divergences.md: IDs, not X509-SVIDs). */
 
-/** A device id: a ULID in its one canonical spelling, 26 characters of upper-case Crockford base 32 below 2^128. */
-const DEVICE_ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const DEVICE_URI = /^spiffe:\/\/([^/]*)\/device\/([^/]*)$/;
-
-export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text);
 
 /** Whether `text` is a lower-case DNS name of at most 253 characters, as trust domains and server names are. */
 export function isDnsName(text: string): boolean {

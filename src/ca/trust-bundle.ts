@@ -1,3 +1,5 @@
+import { encodePem } from './pem.js';
+
 /** The roots that devices and operators trust, as they travel in `welcome`, `Collect` and `GetTrustBundle`. */
 export interface TrustBundle {
   /** Lower-case DNS name, fixed at first start. */
@@ -17,3 +19,7 @@ export interface QuicRuntimeTlsMaterial {
   /** When the leaf ends, Unix milliseconds. */
   readonly expiresAt: number;
 }
+
+/** The roots as PEM, in their order; what `ca.pem` holds and TLS stacks verify against. */
+export const trustBundlePem = (bundle: TrustBundle): string =>
+  bundle.roots.map((root) => encodePem('CERTIFICATE', root)).join('');

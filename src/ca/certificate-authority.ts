@@ -1,0 +1,196 @@
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import type { Unit } from '../database/unit-of-work.js';
+import { DomainError, malformed, wrongState } from '../errors/domain-error.js';
+import { systemRandomBytes, type RandomBytes } from '../random/random-bytes.js';
+import type { SecretReader } from '../secret-store/secret-store.js';
+import type { Clock } from '../time/clock.js';
+import { recordIssued } from './certificate-index.js';
+import type { VerifiedCsr } from './csr.js';
+import { issueLeaf, type Issuer } from './issuer.js';
+import type { SignedCertificate } from './issued-certificate.js';
+import { encodePem } from './pem.js';
+import { controlPlaneProfile, deviceProfile } from './profiles.js';
+import { makeRoot, openRootRecord, ROOT_RECORD_PREFIX, rootRecordName, type Root } from './root-record.js';
+import { isDnsName } from './spiffe-id.js';
+import { trustBundlePem, type QuicRuntimeTlsMaterial, type TrustBundle } from './trust-bundle.js';
+
+export interface CertificateAuthoritySettings {
+  /** Lower-case DNS name, fixed at first start. */
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  /** Serial numbers; the system's by default. */
+  readonly randomBytes?: RandomBytes;
+}
+
+export interface DeviceCertificateRequest {
+  /** Canonical ULID. */
+  readonly deviceId: string;
+  readonly csr: VerifiedCsr;
+  readonly lifetimeMs: number;
+}
+
+export interface ControlPlaneCertificateRequest {
+  /** DNS names and IP addresses by which clients reach the doors. */
+  readonly names: readonly string[];
+  readonly lifetimeMs: number;
+}
+
+/** A certificate of a door with its new key. `certificate` is to be recorded before the door uses `material`. */
+export interface ControlPlaneCertificate {
+  readonly certificate: SignedCertificate;
+  readonly material: QuicRuntimeTlsMaterial;
+}
+
+/** The cluster's own CA: one root signs, and what it signs follows the profiles of DESIGN §3. */
+export class CertificateAuthority {
+  readonly #settings: CertificateAuthoritySettings;
+  readonly #signing: Root;
+  readonly #bundle: TrustBundle;
+
+  /** `roots` as they are stored; exactly one of them signs. */
+  constructor(roots: readonly Root[], settings: CertificateAuthoritySettings) {
+    this.#settings = settings;
+    this.#signing = signingOf(roots, settings.trustDomain);
+    this.#bundle = bundleOf(settings.trustDomain, this.#signing, roots);
+  }
+
+  /**
+   * Opens the CA of the store, or makes it when this is the first start; the trust domain is fixed then. Throws `corrupt`
+   * when the CA's records are damaged, or gone while devices are still there: a new CA would lock all of them out.
+   */
+  static async createOrLoad(
+    unit: Unit,
+    settings: CertificateAuthoritySettings,
+  ): Promise<CertificateAuthority> {
+    const roots = await readRoots(unit.secrets);
+    if (roots.length > 0) return new CertificateAuthority(roots, settings);
+    await refuseWithDevices(unit.secrets);
+    return new CertificateAuthority([await createRoot(unit, settings)], settings);
+  }
+
+  get trustDomain(): string {
+    return this.#settings.trustDomain;
+  }
+
+  /** Key id of the root that signs: 40 hex digits. */
+  get keyId(): string {
+    return this.#signing.issuer.keyId;
+  }
+
+  /** The signing root, DER. */
+  get signingRoot(): Buffer {
+    return this.#signing.issuer.certificate.der;
+  }
+
+  trustBundle(): TrustBundle {
+    return this.#bundle;
+  }
+
+  /** SHA-256 of the SubjectPublicKeyInfo of the root that signs, 32 bytes: what operator tokens and links pin. */
+  caKeyHash(): Buffer {
+    return createHash('sha256').update(this.#signing.issuer.certificate.spki).digest();
+  }
+
+  /**
+   * Signs a device certificate (P-256 or Ed25519 key of the request). Waits for nothing but microtasks, so it may be
+   * called inside a unit of work; record the result there (`recordIssued`) and let it out only once that has committed.
+   * Throws `malformed` DEVICE_ID or LIFETIME, `wrong_state` CA_NOT_VALID, `internal` ISSUANCE_CHECK.
+   */
+  issueDeviceCertificate(request: DeviceCertificateRequest): Promise<SignedCertificate> {
+    const profile = deviceProfile(this.trustDomain, request.deviceId);
+    return this.#issue(profile, request.csr.spki, request.lifetimeMs);
+  }
+
+  /**
+   * Makes a P-256 key and a control-plane certificate for it. Throws `malformed` SERVER_NAME or LIFETIME, otherwise as
+   * above.
+   */
+  async issueControlPlaneCertificate(
+    request: ControlPlaneCertificateRequest,
+  ): Promise<ControlPlaneCertificate> {
+    const profile = controlPlaneProfile(this.trustDomain, request.names);
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const spki = publicKey.export({ format: 'der', type: 'spki' });
+    const certificate = await this.#issue(profile, spki, request.lifetimeMs);
+    const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+    return { certificate, material: this.serverMaterial(certificate.der, key, certificate.expiresAt) };
+  }
+
+  /** What a door serves: the leaf with the root behind it, since tokens and links pin the root. `key` is PKCS#8 PEM. */
+  serverMaterial(leaf: Buffer, key: string, expiresAt: number): QuicRuntimeTlsMaterial {
+    const chain = encodePem('CERTIFICATE', leaf) + encodePem('CERTIFICATE', this.signingRoot);
+    return { chain, key, bundle: trustBundlePem(this.#bundle), expiresAt };
+  }
+
+  #issue(
+    profile: ReturnType<typeof deviceProfile>,
+    spki: Buffer,
+    lifetimeMs: number,
+  ): Promise<SignedCertificate> {
+    const { clock, randomBytes = systemRandomBytes } = this.#settings;
+    const issuer: Issuer = this.#signing.issuer;
+    return issueLeaf(issuer, profile, { spki, issuedAt: clock.now(), lifetimeMs }, randomBytes);
+  }
+}
+
+/** The one root that signs. Every state but `signing` will be left out here once there are others. */
+function signingOf(roots: readonly Root[], trustDomain: string): Root {
+  const [signing, ...others] = roots;
+  if (!signing || others.length > 0) {
+    throw new DomainError(
+      'corrupt',
+      'CA_STATE',
+      `the store has ${roots.length} CA keys that sign; restore a backup`,
+    );
+  }
+  if (signing.trustDomain === trustDomain) return signing;
+  throw wrongState(
+    'TRUST_DOMAIN',
+    `the trust domain is "${signing.trustDomain}" since the first start and cannot become "${trustDomain}"`,
+  );
+}
+
+/** The signing root first, then by creation. */
+function bundleOf(trustDomain: string, signing: Root, roots: readonly Root[]): TrustBundle {
+  const others = roots
+    .filter((root) => root !== signing)
+    .sort((one, other) => one.createdAt - other.createdAt);
+  return { trustDomain, roots: [signing, ...others].map(({ issuer }) => issuer.certificate.der) };
+}
+
+async function readRoots(secrets: SecretReader): Promise<Root[]> {
+  const roots: Root[] = [];
+  for (const name of await secrets.list(ROOT_RECORD_PREFIX)) {
+    const record = await secrets.read(name);
+    if (record) roots.push(await openRootRecord(name, record));
+  }
+  return roots;
+}
+
+async function refuseWithDevices(secrets: SecretReader): Promise<void> {
+  const [device] = await secrets.list('device/', { limit: 1 });
+  if (device === undefined) return;
+  throw new DomainError(
+    'corrupt',
+    'CA_MISSING',
+    'the store has devices but no CA; restore the store from a backup',
+  );
+}
+
+async function createRoot(unit: Unit, settings: CertificateAuthoritySettings): Promise<Root> {
+  const { trustDomain, clock, randomBytes = systemRandomBytes } = settings;
+  if (!isDnsName(trustDomain)) {
+    throw malformed('TRUST_DOMAIN', `the trust domain "${trustDomain}" must be a lower-case DNS name`);
+  }
+  const { root, certificate, record } = await makeRoot(trustDomain, clock.now(), randomBytes);
+  await unit.secrets.write(rootRecordName(root.issuer.keyId), record);
+  await recordIssued(unit, certificate);
+  unit.audit.append({
+    actor: 'system',
+    source: 'local',
+    action: 'ca.created',
+    subject: rootRecordName(root.issuer.keyId),
+    details: { trustDomain, fingerprint: certificate.fingerprint, expiresAt: certificate.expiresAt },
+  });
+  return root;
+}

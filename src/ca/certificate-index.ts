@@ -1,0 +1,53 @@
+import type { Unit } from '../database/unit-of-work.js';
+import { CertificateRow } from './certificate.entity.js';
+import type { IssuedCertificate, SignedCertificate } from './issued-certificate.js';
+import { decodeCertificates } from './pem.js';
+import type { ProfileKind } from './profiles.js';
+
+/**
+ * Enters a certificate into the index and numbers it, in the unit of work of the decision that issued it. Only what
+ * comes out of here may be let out, after the unit has committed.
+ */
+export async function recordIssued(unit: Unit, signed: SignedCertificate): Promise<IssuedCertificate> {
+  const row = unit.tables.create(CertificateRow, { ...signed, revokedAt: null });
+  await unit.tables.insert(CertificateRow, row);
+  return { ...signed, sequence: row.sequence };
+}
+
+/** Reads a certificate of the index by the SHA-256 of its DER; `undefined` when none was issued. */
+export async function findIssued(
+  view: { readonly tables: Unit['tables'] },
+  fingerprint: string,
+): Promise<IssuedCertificate | undefined> {
+  const row = await view.tables.findOneBy(CertificateRow, { fingerprint });
+  return row ? fromRow(row) : undefined;
+}
+
+/** Marks the subject's unexpired certificates as revoked; for lists and CRLs, admission does not look here. */
+export async function markRevoked(unit: Unit, subjectId: string, now: number): Promise<void> {
+  await unit.tables
+    .createQueryBuilder()
+    .update(CertificateRow)
+    .set({ revokedAt: now })
+    .where('subjectId = :subjectId AND revokedAt IS NULL AND expiresAt >= :now', { subjectId, now })
+    .execute();
+}
+
+function fromRow(row: CertificateRow): IssuedCertificate {
+  const { sequence, fingerprint, serial, issuerKeyId, subjectId, subject, issuedAt, expiresAt, pem } = row;
+  const [der = Buffer.alloc(0)] = decodeCertificates(pem);
+  const profile = row.profile as ProfileKind;
+  return {
+    sequence,
+    fingerprint,
+    serial,
+    issuerKeyId,
+    profile,
+    subjectId,
+    subject,
+    issuedAt,
+    expiresAt,
+    pem,
+    der,
+  };
+}

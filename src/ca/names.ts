@@ -1,0 +1,38 @@
+import { DerError, DerReader, oidOf, TAG } from './der.js';
+
+/** One attribute of a distinguished name; each relative name has exactly one. */
+export interface NameAttribute {
+  readonly type: 'O' | 'CN';
+  readonly value: string;
+}
+
+/** In the order of the certificate: most significant first. */
+export type DistinguishedName = readonly NameAttribute[];
+
+const ATTRIBUTE_OID: Readonly<Record<string, NameAttribute['type']>> = { '2.5.4.10': 'O', '2.5.4.3': 'CN' };
+
+/** Reads a Name of our own making: O and CN, UTF-8, one attribute per relative name. Throws {@link DerError} on others. */
+export function readDistinguishedName(name: Buffer): DistinguishedName {
+  const relativeNames = new DerReader(name).enter();
+  const attributes: NameAttribute[] = [];
+  while (!relativeNames.done) attributes.push(readRelativeName(relativeNames.enter(TAG.set)));
+  return attributes;
+}
+
+function readRelativeName(set: DerReader): NameAttribute {
+  const attribute = set.enter();
+  set.end();
+  const type = ATTRIBUTE_OID[oidOf(attribute.next(TAG.oid))];
+  const value = attribute.next(TAG.utf8String).value.toString('utf8');
+  attribute.end();
+  if (type === undefined) throw new DerError('an attribute that we do not write');
+  return { type, value };
+}
+
+const SPECIAL = /[",+;<>\\#=]|^ | $/g;
+
+/** RFC 4514 text: least significant first, special characters escaped. */
+export function distinguishedNameText(name: DistinguishedName): string {
+  const parts = name.map(({ type, value }) => `${type}=${value.replace(SPECIAL, '\\$&')}`);
+  return parts.reverse().join(',');
+}

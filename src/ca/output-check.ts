@@ -1,0 +1,118 @@
+import { verify, type KeyObject } from 'node:crypto';
+import { DomainError } from '../errors/domain-error.js';
+import {
+  EXTENSION,
+  KEY_USAGE_BIT,
+  PURPOSE_OID,
+  readAuthorityKeyIdentifier,
+  readBasicConstraints,
+  readKeyUsageBits,
+  readPurposes,
+  readSubjectAltNames,
+  readSubjectKeyIdentifier,
+} from './certificate-extensions.js';
+import { parseCertificate, type ParsedCertificate } from './certificate-parser.js';
+import { readDistinguishedName } from './names.js';
+import { SIGNATURE_ALGORITHM } from './public-key.js';
+import type { CertificateProfile } from './profiles.js';
+import type { CertificateTemplate } from './template.js';
+
+/** What the certificate must show besides its template. */
+export interface ExpectedIssuer {
+  /** Name, DER. */
+  readonly name: Buffer;
+  readonly keyIdentifier: Buffer;
+  readonly publicKey: KeyObject;
+}
+
+/**
+ * Reads a certificate that was just signed with a reader of its own (the signer writes with another library) and
+ * compares every field with what was decided. Throws `internal` ISSUANCE_CHECK with the field as cause: the certificate
+ * must not be let out.
+ */
+export function checkOwnOutput(
+  der: Buffer,
+  template: CertificateTemplate,
+  subjectKeyIdentifier: Buffer,
+  issuer: ExpectedIssuer,
+): ParsedCertificate {
+  const certificate = parsed(der);
+  const wrong =
+    wrongFrame(certificate, template, issuer) ??
+    wrongExtension(certificate, template.profile, subjectKeyIdentifier, issuer.keyIdentifier);
+  if (wrong !== undefined) throw failed(wrong);
+  return certificate;
+}
+
+function parsed(der: Buffer): ParsedCertificate {
+  try {
+    return parseCertificate(der);
+  } catch (cause) {
+    throw failed(cause);
+  }
+}
+
+function failed(cause: unknown): DomainError {
+  return new DomainError(
+    'internal',
+    'ISSUANCE_CHECK',
+    'the certificate did not pass its own check; nothing was issued',
+    {
+      cause,
+    },
+  );
+}
+
+function wrongFrame(
+  certificate: ParsedCertificate,
+  template: CertificateTemplate,
+  issuer: ExpectedIssuer,
+): string | undefined {
+  if (!certificate.serial.equals(template.serial)) return 'serial';
+  if (!certificate.issuer.equals(issuer.name)) return 'issuer';
+  if (!same(readDistinguishedName(certificate.subject), template.profile.subject)) return 'subject';
+  if (certificate.notBefore !== template.notBefore) return 'notBefore';
+  if (certificate.notAfter !== template.notAfter) return 'notAfter';
+  if (!certificate.spki.equals(template.spki)) return 'public key';
+  if (!certificate.signatureAlgorithm.equals(SIGNATURE_ALGORITHM.p256)) return 'signature algorithm';
+  if (!verify('sha256', certificate.tbs, issuer.publicKey, certificate.signature)) return 'signature';
+  return undefined;
+}
+
+function wrongExtension(
+  certificate: ParsedCertificate,
+  profile: CertificateProfile,
+  subjectKeyIdentifier: Buffer,
+  authorityKeyIdentifier: Buffer,
+): string | undefined {
+  const { extensions } = certificate;
+  if (!same([...extensions.keys()].sort(), expectedExtensions(profile))) return 'extensions';
+  const critical = [...extensions].filter(([, extension]) => extension.critical).map(([oid]) => oid);
+  if (!same(critical.sort(), [EXTENSION.keyUsage, EXTENSION.basicConstraints])) return 'critical extensions';
+  const constraints = readBasicConstraints(certificate);
+  if (constraints?.ca !== (profile.ca !== null)) return 'basicConstraints';
+  if (constraints.pathLength !== profile.ca?.pathLength) return 'path length';
+  const bits = profile.keyUsage.map((usage) => KEY_USAGE_BIT[usage]);
+  if (!same(readKeyUsageBits(certificate), bits)) return 'keyUsage';
+  const purposes = profile.purposes.map((purpose) => PURPOSE_OID[purpose]);
+  if (!same(readPurposes(certificate) ?? [], purposes)) return 'extKeyUsage';
+  if (!same(readSubjectAltNames(certificate) ?? [], profile.subjectAltNames)) return 'subjectAltName';
+  if (!readSubjectKeyIdentifier(certificate)?.equals(subjectKeyIdentifier)) return 'subjectKeyIdentifier';
+  if (!readAuthorityKeyIdentifier(certificate)?.equals(authorityKeyIdentifier))
+    return 'authorityKeyIdentifier';
+  return undefined;
+}
+
+function expectedExtensions(profile: CertificateProfile): string[] {
+  const oids: string[] = [
+    EXTENSION.subjectKeyIdentifier,
+    EXTENSION.keyUsage,
+    EXTENSION.basicConstraints,
+    EXTENSION.authorityKeyIdentifier,
+  ];
+  if (profile.subjectAltNames.length > 0) oids.push(EXTENSION.subjectAltName);
+  if (profile.purposes.length > 0) oids.push(EXTENSION.extendedKeyUsage);
+  return oids.sort();
+}
+
+const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
