@@ -10,7 +10,7 @@ import type { OperatorAuthenticator } from '../operators/caller.js';
 import { unmapped } from '../quic/network-address.js';
 import { identifyCaller } from './caller-of-call.js';
 import type { FailureLog } from './failure-log.js';
-import { UnreadableRequest } from './request-bounds.js';
+import { UnreadableRequest } from './message-rules.js';
 import { toStatus } from './status.js';
 
 /** What grpc-js calls an interceptor with. */

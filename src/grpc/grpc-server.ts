@@ -63,7 +63,12 @@ export class GrpcServer extends ServerGrpc {
 
   constructor(private readonly door: GrpcDoor) {
     super({ package: PACKAGE, packageDefinition: packageDefinition() });
-    this.#server = new Http2GrpcServer(this.serverOptions(), (path) => this.requestLimit(path));
+    this.#server = new Http2GrpcServer(this.serverOptions(), {
+      requestLimit: (path) => this.requestLimit(path),
+      answerFailed: (error, path) => {
+        door.failures.report(error, path);
+      },
+    });
     const injector = this.#server.createConnectionInjector(door.credentials);
     this.#gate = new ConnectionGate(door.settings, door.observer, (socket) => {
       injector.injectConnection(socket);

@@ -6,7 +6,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { withRequestBounds } from './request-bounds.js';
+import { type MessageRules, withMessageRules } from './message-rules.js';
 
 /** What grpc-js keeps to itself and is reached here; checked when a server is made. */
 interface Internals {
@@ -17,10 +17,9 @@ interface Internals {
 export class Http2GrpcServer extends Server {
   readonly #paths: string[] = [];
 
-  /** @param limitOf Largest request of the method with this path, in bytes. */
   constructor(
     options: ServerOptions,
-    private readonly limitOf: (path: string) => number,
+    private readonly rules: MessageRules,
   ) {
     super(options);
     showEveryCredential(this as unknown as Internals);
@@ -33,7 +32,7 @@ export class Http2GrpcServer extends Server {
 
   override addService(service: ServiceDefinition, implementation: UntypedServiceImplementation): void {
     this.#paths.push(...Object.values(service).map((method) => method.path));
-    super.addService(withRequestBounds(service, this.limitOf), implementation);
+    super.addService(withMessageRules(service, this.rules), implementation);
   }
 }
 
