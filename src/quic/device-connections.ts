@@ -1,0 +1,64 @@
+import { CLOSE_CODE, type CloseReason, type NodeConnections } from './node-connections.js';
+
+/** A connection as its device's list knows it. */
+export interface ListedConnection {
+  readonly fingerprint: string;
+  readonly isAdmitted: boolean;
+  /** Closes it now; the close is sent before this returns. */
+  end(reason: CloseReason): void;
+  /** Makes it end at `at` (Unix ms) if it would live longer. */
+  endBy(at: number, reason: CloseReason): void;
+}
+
+/**
+ * Which connections each device has, those still being decided included. A connection is entered *before* its device's
+ * identity is read, and a revocation is committed *before* this list is walked, so one of the two sees the other
+ * (DESIGN §6).
+ */
+export class DeviceConnections implements NodeConnections {
+  readonly #byDevice = new Map<string, Set<ListedConnection>>();
+
+  /** Returns what takes the connection out again; calling that twice does no harm. */
+  enter(deviceId: string, connection: ListedConnection): () => void {
+    const connections = this.#byDevice.get(deviceId) ?? new Set();
+    this.#byDevice.set(deviceId, connections.add(connection));
+    return () => {
+      connections.delete(connection);
+      if (connections.size === 0 && this.#byDevice.get(deviceId) === connections)
+        this.#byDevice.delete(deviceId);
+    };
+  }
+
+  closeDevice(deviceId: string, reason: CloseReason): number {
+    const connections = [...(this.#byDevice.get(deviceId) ?? [])];
+    for (const connection of connections) connection.end(reason);
+    return connections.length;
+  }
+
+  openConnections(deviceId: string): number {
+    return this.#admitted(deviceId).length;
+  }
+
+  /** The newest certificate came in: connections with another one end when the overlap does (DESIGN §7). */
+  supersedeOthers(deviceId: string, currentFingerprint: string, until: number): void {
+    for (const connection of this.#admitted(deviceId)) {
+      if (connection.fingerprint !== currentFingerprint) connection.endBy(until, 'superseded');
+    }
+  }
+
+  hasAdmitted(deviceId: string, fingerprint: string): boolean {
+    return this.#admitted(deviceId).some((connection) => connection.fingerprint === fingerprint);
+  }
+
+  /** Devices with at least one admitted connection. */
+  get connectedDevices(): readonly string[] {
+    return [...this.#byDevice.keys()].filter((deviceId) => this.openConnections(deviceId) > 0);
+  }
+
+  #admitted(deviceId: string): ListedConnection[] {
+    return [...(this.#byDevice.get(deviceId) ?? [])].filter((connection) => connection.isAdmitted);
+  }
+}
+
+/** The application close code of a reason. */
+export const closeCode = (reason: CloseReason): number => CLOSE_CODE[reason];

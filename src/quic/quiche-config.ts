@@ -1,0 +1,89 @@
+import quiche from '@matrixai/quic/native/quiche.js';
+import type { Config } from '@matrixai/quic/native/types.js';
+
+/** ALPN of node RPC (DESIGN §6). */
+export const ALPN = 'palyra-quic-v1';
+
+/** What this system's certificates sign with; nothing else is offered or accepted in a handshake. */
+const SIGNATURE_ALGORITHMS = 'ecdsa_secp256r1_sha256:ed25519';
+
+/** Own certificate and key, and the roots the peer is checked against; PEM. */
+export interface TlsIdentity {
+  readonly roots: string;
+  /** Absent only in tests that play a client without a certificate. */
+  readonly own: { readonly chain: string; readonly key: string } | undefined;
+}
+
+export interface TransportSettings {
+  readonly idleTimeoutMs: number;
+  readonly maxStreams: number;
+  readonly maxUnreadBytes: number;
+  readonly maxUnreadBytesPerStream: number;
+  readonly maxDatagramBytes: number;
+}
+
+/** The PEM texts as bytes, encoded once for many connections. */
+interface EncodedIdentity {
+  readonly roots: Uint8Array;
+  readonly keys: Uint8Array[] | undefined;
+  readonly chains: Uint8Array[] | undefined;
+}
+
+/**
+ * Makes one quiche config for each connection. A shared one would hand out session tickets that its other connections
+ * accept, so that a client could come back without showing its certificate again; here the ticket key dies with the
+ * connection. Early data stays off. The peer's certificate is mandatory and its chain is checked natively too.
+ */
+export class QuicheConfigs {
+  readonly #identity: EncodedIdentity;
+
+  /** Throws when quiche cannot use the PEM texts. */
+  constructor(
+    identity: TlsIdentity,
+    private readonly transport: TransportSettings,
+  ) {
+    this.#identity = {
+      roots: Buffer.from(identity.roots),
+      keys: identity.own && [Buffer.from(identity.own.key)],
+      chains: identity.own && [Buffer.from(identity.own.chain)],
+    };
+    this.forClient();
+  }
+
+  /** `resetToken`: the connection's stateless reset token, as an unsigned 128-bit integer. */
+  forServer(resetToken: bigint): Config {
+    const config = this.#base();
+    config.setInitialMaxStreamsBidi(this.transport.maxStreams);
+    config.setInitialMaxStreamDataBidiRemote(this.transport.maxUnreadBytesPerStream);
+    config.setInitialMaxStreamDataBidiLocal(0);
+    config.setStatelessResetToken(resetToken);
+    return config;
+  }
+
+  forClient(): Config {
+    const config = this.#base();
+    config.setInitialMaxStreamsBidi(0);
+    config.setInitialMaxStreamDataBidiLocal(this.transport.maxUnreadBytesPerStream);
+    config.setInitialMaxStreamDataBidiRemote(0);
+    return config;
+  }
+
+  #base(): Config {
+    const { roots, keys, chains } = this.#identity;
+    const config = quiche.Config.withBoringSslCtx(true, false, roots, keys, chains, SIGNATURE_ALGORITHMS);
+    const { transport } = this;
+    config.setApplicationProtos([ALPN]);
+    config.setMaxIdleTimeout(transport.idleTimeoutMs);
+    config.setMaxRecvUdpPayloadSize(transport.maxDatagramBytes);
+    config.setMaxSendUdpPayloadSize(transport.maxDatagramBytes);
+    config.setInitialMaxData(transport.maxUnreadBytes);
+    config.setMaxConnectionWindow(transport.maxUnreadBytes);
+    config.setMaxStreamWindow(transport.maxUnreadBytesPerStream);
+    config.setInitialMaxStreamsUni(0);
+    config.setInitialMaxStreamDataUni(0);
+    config.enableDgram(false, 0, 0);
+    config.setDisableActiveMigration(true);
+    config.grease(true);
+    return config;
+  }
+}

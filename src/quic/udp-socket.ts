@@ -1,0 +1,87 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { HostPort } from './network-address.js';
+
+export interface UdpSocketEvents {
+  onDatagram(datagram: Buffer, from: HostPort): void;
+  /** One datagram could not be sent: EPERM, ENOBUFS, EHOSTUNREACH and the like. QUIC takes it for lost. */
+  onSendFailed(code: string): void;
+  /** The socket itself reported an error; it stays open. */
+  onFailed(error: unknown): void;
+}
+
+type LookupCallback = (error: null, address: string, family: number) => void;
+
+/** Addresses are always numeric here: answering at once saves a pass through the resolver for every datagram. */
+function numericLookup(host: string, _options: unknown, callback: LookupCallback): void {
+  callback(null, host, isIPv6(host) ? 6 : 4);
+}
+
+const errorCode = (error: Error): string =>
+  'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN';
+
+/** A UDP socket on which no failure to send is an exception. */
+export class UdpSocket {
+  readonly address: HostPort;
+  #events: UdpSocketEvents | undefined;
+
+  private constructor(private readonly socket: Socket) {
+    const { address, port } = socket.address();
+    this.address = { host: address, port };
+    socket.on('error', (error) => {
+      this.#events?.onFailed(error);
+    });
+  }
+
+  /**
+   * `bufferBytes`: kernel buffers each way; mass closes are lost in the system's small default. Rejects with the system's
+   * error. Nothing is received before `start`, which has to follow at once.
+   */
+  static async bind(at: HostPort, bufferBytes: number): Promise<UdpSocket> {
+    const socket = createSocket({
+      type: isIPv6(at.host) ? 'udp6' : 'udp4',
+      recvBufferSize: bufferBytes,
+      sendBufferSize: bufferBytes,
+      lookup: numericLookup,
+    });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', (error) => {
+        socket.close();
+        reject(error);
+      });
+      socket.bind(at.port, at.host, () => {
+        socket.removeAllListeners('error');
+        resolve();
+      });
+    });
+    return new UdpSocket(socket);
+  }
+
+  start(events: UdpSocketEvents): void {
+    this.#events = events;
+    this.socket.on('message', (datagram, { address, port }) => {
+      events.onDatagram(datagram, { host: address, port });
+    });
+  }
+
+  /** Never throws; what cannot be sent is reported. */
+  send(packet: Buffer, to: HostPort): void {
+    try {
+      this.socket.send(packet, to.port, to.host, this.#onSent);
+    } catch (error) {
+      this.#onSent(error instanceof Error ? error : new Error('send'));
+    }
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.socket.close(() => {
+        resolve();
+      });
+    });
+  }
+
+  readonly #onSent = (error: Error | null): void => {
+    if (error !== null) this.#events?.onSendFailed(errorCode(error));
+  };
+}
