@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { DomainError } from '../errors/domain-error.js';
 import { type Caller, roleAllows } from '../operators/caller.js';
+import { QuicContext } from '../quic/quic-context.js';
 import { CALL_POLICY } from './call-policy.js';
 import { callerOf, isGrpcCall } from './caller-of-call.js';
 
@@ -15,8 +16,15 @@ export class CallerGuard implements CanActivate {
     if (context.getType() === 'http') {
       return true;
     }
-    const call: unknown = context.getArgByIndex(2);
-    if (context.getType() === 'rpc' && isGrpcCall(call)) {
+    if (context.getType() !== 'rpc') {
+      return false;
+    }
+    const [, second, call] = context.getArgs<[unknown, unknown, unknown]>();
+    if (second instanceof QuicContext) {
+      authorizeDevice(second.method);
+      return true;
+    }
+    if (isGrpcCall(call)) {
       authorize(call.getPath(), callerOf(call));
       return true;
     }
@@ -28,7 +36,7 @@ export class CallerGuard implements CanActivate {
 export function authorize(path: string, caller: Caller): void {
   const policy = CALL_POLICY.get(path);
   if (policy === undefined || policy.caller === 'device') {
-    throw new DomainError('forbidden', 'NOT_CALLABLE', `${path} is not for callers of this door`);
+    throw notCallable(path);
   }
   if (policy.caller === 'nobody') {
     return;
@@ -47,4 +55,15 @@ export function authorize(path: string, caller: Caller): void {
       `this call needs the role ${policy.role}; you have ${caller.role}. Ask an admin`,
     );
   }
+}
+
+/** An admitted connection is a device's; the table says which methods are there for it. */
+function authorizeDevice(method: string): void {
+  if (CALL_POLICY.get(method)?.caller !== 'device') {
+    throw notCallable(method);
+  }
+}
+
+function notCallable(name: string): DomainError {
+  return new DomainError('forbidden', 'NOT_CALLABLE', `${name} is not for callers of this door`);
 }

@@ -148,10 +148,11 @@ export class TestDoor {
       ...(options.policy === undefined ? {} : { policy: options.policy }),
     });
     const module = testModule(options, failures);
-    const app = await NestFactory.create(module, new FastifyAdapter(), {
+    const quiet: Pick<NestApplicationOptions, 'logger' | 'abortOnError'> = {
       logger: false,
       abortOnError: false,
-    });
+    };
+    const app = await NestFactory.create(module, new FastifyAdapter(), quiet);
     app.connectMicroservice({ strategy: this.#server }, { inheritAppConfig: true });
     this.#app = app;
     try {
