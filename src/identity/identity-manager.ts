@@ -6,7 +6,6 @@ import type { OperatorCaller } from '../operators/caller.js';
 import { actorOf } from '../operators/caller.js';
 import type { NodeConnections } from '../quic/node-connections.js';
 import type { Clock } from '../time/clock.js';
-import { withFirstAdmission } from './certificate-succession.js';
 import { parseDeviceId } from './device-id.js';
 import type { DeviceIdentity } from './device-identity.js';
 import { DeviceRow, type DeviceRowState } from './device.entity.js';
@@ -95,16 +94,6 @@ export class IdentityManager {
       if (row.state === 'revoked') await clearTombstones(unit, deviceId);
       else await endSuspension(unit, deviceId);
       audit(unit, caller, 'device.cleared', deviceId, reason, { was: row.state });
-    });
-  }
-
-  /** Notes that a certificate was used for the first time, which starts the overlap's end for the one before. */
-  async noteAdmitted(deviceId: string, fingerprint: string): Promise<void> {
-    await this.parts.unitOfWork.run(async (unit) => {
-      const identity = await readIdentity(unit.secrets, deviceId);
-      if (identity === undefined) return;
-      const noted = withFirstAdmission(identity, fingerprint, this.parts.clock.now());
-      if (noted !== identity) await writeIdentity(unit, noted);
     });
   }
 

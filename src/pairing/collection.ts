@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { findIssued } from '../ca/certificate-index.js';
-import type { CommittedReader, StoreTime, UnitOfWork } from '../database/unit-of-work.js';
+import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import type { TrustBundle } from '../ca/trust-bundle.js';
 import { malformed, notFound } from '../errors/domain-error.js';
 import { admittedUntil } from '../identity/certificate-succession.js';
@@ -23,7 +23,6 @@ export interface CollectionParts {
   readonly changes: RequestChanges;
   readonly housekeeping: PairingHousekeeping;
   readonly bundle: () => TrustBundle;
-  readonly storeTime: () => StoreTime;
 }
 
 /** What the device is told of its request. */
@@ -34,8 +33,6 @@ export interface CollectedState {
   readonly expiresAt: number;
   /** Leaf, then the roots; empty unless the certificate may be used. */
   readonly certificateChain: readonly Buffer[];
-  readonly bundle: TrustBundle;
-  readonly storeTime: StoreTime;
 }
 
 /** Hands out the outcome of a pairing to whoever has its collect token (DESIGN §5, "Collect"). */
@@ -106,8 +103,6 @@ export class Collection {
       reason: row.state === 'rejected' ? (row.reason ?? '') : '',
       expiresAt: row.expiresAt,
       certificateChain: row.state === 'completed' ? await this.chain(row) : [],
-      bundle: this.parts.bundle(),
-      storeTime: this.parts.storeTime(),
     };
   }
 

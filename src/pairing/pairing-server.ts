@@ -61,7 +61,7 @@ export class PairingServer {
       const hello = parseHello(input);
       const verifier = await this.verifierFor(hello.codeId);
       const fields = this.parts.welcomeFields();
-      const y = Scalar.draw(this.parts.random);
+      const y = Scalar.random(this.parts.random);
       const { welcome, pending } = respondToHello({ hello, verifier, fields, y });
       return new PairingSession(this.parts, welcome, pending, source, release);
     } catch (error) {

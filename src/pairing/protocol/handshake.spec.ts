@@ -1,6 +1,13 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import {
+  fieldsOf,
+  helloInput,
+  type HelloVector,
+  hex,
+  readPairingVector,
+  welcomeInput,
+} from '../../../test/pairing/pairing-vector.js';
 import { DomainError, malformed } from '../../errors/domain-error.js';
 import type { ClientKind } from '../../identity/device-identity.js';
 import { rawIdentityKey } from '../../identity/ed25519.js';
@@ -10,16 +17,7 @@ import { decoyVerifier, makeVerifier, type Verifier } from '../../spake2plus/ver
 import { systemRandomBytes } from '../../random/random-bytes.js';
 import { type DeviceStart, startHandshake } from './device-handshake.js';
 import { parseCodeOrLink } from './link.js';
-import {
-  type CheckedHello,
-  type HelloInput,
-  parseHello,
-  parseWelcome,
-  type Proof,
-  type Welcome,
-  type WelcomeFields,
-  type WelcomeInput,
-} from './messages.js';
+import { type CheckedHello, parseHello, parseWelcome, type Proof, type Welcome } from './messages.js';
 import { derivePassword, type PasswordScalars } from './password.js';
 import { type PendingProof, respondToHello } from './server-handshake.js';
 import {
@@ -29,110 +27,6 @@ import {
   transcriptHash,
   transcriptPreimage,
 } from './transcript.js';
-
-interface HelloVector {
-  version: string;
-  suite: string;
-  code_id: string;
-  device_id: string;
-  client_kind: string;
-  platform: string;
-  identity_key: string;
-  csr_hash: string;
-  share_p: string;
-}
-
-interface WelcomeVector {
-  trust_domain: string;
-  grpc_endpoints: string[];
-  quic_endpoints: string[];
-  epoch: number;
-  sequence: number;
-  roots: string[];
-  share_v: string;
-  confirm_v: string;
-}
-
-interface PairingVector {
-  code: { text: string };
-  identity: { pkcs8: string };
-  csr: string;
-  x: string;
-  y: string;
-  password: { w0: string; w1: string; L: string };
-  hello: HelloVector;
-  welcome: WelcomeVector;
-  t_preimage: string;
-  t: string;
-  spake2plus: Record<
-    'context' | 'id_prover' | 'id_verifier' | 'k_shared' | 'confirm_v' | 'confirm_p',
-    string
-  >;
-  proof: { confirm_p: string; csr: string; signed: string; signature: string };
-  collect_token: string;
-  collect_token_hash: string;
-  refused: {
-    altered_welcomes: {
-      case: string;
-      welcome: WelcomeVector;
-      device_expects_confirm_v: string;
-      reason: string;
-    }[];
-    altered_hellos: {
-      case: string;
-      hello: HelloVector;
-      confirm_p: string;
-      server_expects_confirm_p: string;
-      reason: string;
-    }[];
-    shares: { case: string; share: string; reason: string }[];
-    identity_keys: { case: string; identity_key: string; reason: string }[];
-    signatures: { case: string; signature: string; reason: string }[];
-    wrong_code: Record<
-      | 'share_p'
-      | 'server_confirm_v'
-      | 'device_expects_confirm_v'
-      | 'device_would_send_confirm_p'
-      | 'server_expects_confirm_p'
-      | 'reason',
-      string
-    > & { device_code: { text: string } };
-  };
-}
-
-const hex = (text: string): Buffer => Buffer.from(text, 'hex');
-
-const helloInput = (hello: HelloVector): HelloInput => ({
-  version: hello.version,
-  suite: hello.suite,
-  codeId: hello.code_id,
-  deviceId: hello.device_id,
-  clientKind: hello.client_kind,
-  platform: hello.platform,
-  identityKey: hex(hello.identity_key),
-  csrHash: hex(hello.csr_hash),
-  shareP: hex(hello.share_p),
-});
-
-const welcomeInput = (welcome: WelcomeVector): WelcomeInput & Welcome => ({
-  trustDomain: welcome.trust_domain,
-  grpcEndpoints: welcome.grpc_endpoints,
-  quicEndpoints: welcome.quic_endpoints,
-  epoch: welcome.epoch,
-  sequence: welcome.sequence,
-  roots: welcome.roots.map(hex),
-  shareV: hex(welcome.share_v),
-  confirmV: hex(welcome.confirm_v),
-});
-
-const fieldsOf = (welcome: Welcome): WelcomeFields => ({
-  trustDomain: welcome.trustDomain,
-  grpcEndpoints: welcome.grpcEndpoints,
-  quicEndpoints: welcome.quicEndpoints,
-  epoch: welcome.epoch,
-  sequence: welcome.sequence,
-  roots: welcome.roots,
-});
 
 /** Kind and reason of the DomainError that `run` throws, or `nothing`. */
 function thrown(run: () => unknown): string {
@@ -146,7 +40,7 @@ function thrown(run: () => unknown): string {
 }
 
 describe.each(['pairing-pin', 'pairing-link'])('%s.json', (file) => {
-  const vector = JSON.parse(readFileSync(`test/vectors/${file}.json`, 'utf8')) as PairingVector;
+  const vector = readPairingVector(file);
   const code = parseCodeOrLink(vector.code.text);
   const identityKey: KeyObject = createPrivateKey({
     key: hex(vector.identity.pkcs8),

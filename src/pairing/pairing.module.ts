@@ -1,0 +1,162 @@
+import { Logger, Module } from '@nestjs/common';
+import { CertificateAuthority } from '../ca/certificate-authority.js';
+import type { Settings } from '../config/settings.js';
+import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
+import { DoorAddresses, advertisedEndpoints } from '../door-addresses.js';
+import { DeviceConnections } from '../quic/device-connections.js';
+import { systemRandomBytes } from '../random/random-bytes.js';
+import {
+  CLOCK,
+  COMMITTED_READER,
+  SETTINGS,
+  STORE_TIME,
+  type StoreTimeSource,
+  UNIT_OF_WORK,
+} from '../runtime.js';
+import type { Clock } from '../time/clock.js';
+import { ClusterFacts } from './cluster-facts.js';
+import { Collection } from './collection.js';
+import { ensureDecoy } from './decoy.js';
+import { PairingHousekeeping } from './housekeeping.js';
+import { HousekeepingSchedule } from './housekeeping-schedule.js';
+import { NodeServiceController } from './node-service.controller.js';
+import { PairingCodes } from './pairing-codes.js';
+import { PairingController } from './pairing.controller.js';
+import { PairingDecisions } from './pairing-decisions.js';
+import { PairingQueue } from './pairing-queue.js';
+import { PairingServer } from './pairing-server.js';
+import { RequestChanges } from './request-changes.js';
+import { StartLimits } from './start-limits.js';
+
+/** Codes, handshake, queue, decisions and collection. */
+@Module({
+  controllers: [PairingController, NodeServiceController],
+  providers: [
+    RequestChanges,
+    {
+      provide: ClusterFacts,
+      inject: [CertificateAuthority, STORE_TIME, SETTINGS, DoorAddresses],
+      useFactory: (
+        authority: CertificateAuthority,
+        store: StoreTimeSource,
+        { cluster }: Settings,
+        doors: DoorAddresses,
+      ): ClusterFacts =>
+        new ClusterFacts({
+          trustBundle: () => authority.trustBundle(),
+          storeTime: () => store.storeTime(),
+          grpcEndpoints: () => advertisedEndpoints(cluster.advertiseGrpc, cluster.serverNames, doors.grpc),
+          quicEndpoints: () => advertisedEndpoints(cluster.advertiseQuic, cluster.serverNames, doors.quic),
+        }),
+    },
+    {
+      provide: PairingCodes,
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, CertificateAuthority, ClusterFacts],
+      useFactory: (
+        unitOfWork: UnitOfWork,
+        committed: CommittedReader,
+        clock: Clock,
+        authority: CertificateAuthority,
+        cluster: ClusterFacts,
+      ): PairingCodes =>
+        new PairingCodes({
+          unitOfWork,
+          committed,
+          clock,
+          random: systemRandomBytes,
+          caKeyHash: () => authority.caKeyHash(),
+          defaultEndpoint: () => cluster.grpcEndpoints()[0] ?? '',
+        }),
+    },
+    {
+      provide: PairingServer,
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, SETTINGS, ClusterFacts],
+      useFactory: async (
+        unitOfWork: UnitOfWork,
+        committed: CommittedReader,
+        clock: Clock,
+        { pairing }: Settings,
+        cluster: ClusterFacts,
+      ): Promise<PairingServer> => {
+        await unitOfWork.run((unit) => ensureDecoy(unit, systemRandomBytes));
+        const { startsPerMinute, startsPerMinutePerAddress, maxHandshakes: handshakes } = pairing;
+        return new PairingServer({
+          unitOfWork,
+          committed,
+          clock,
+          random: systemRandomBytes,
+          limits: new StartLimits({ startsPerMinute, startsPerMinutePerAddress, handshakes }, clock),
+          welcomeFields: () => cluster.welcomeFields(),
+          requestTtlMs: pairing.requestTtl,
+        });
+      },
+    },
+    {
+      provide: PairingQueue,
+      inject: [COMMITTED_READER],
+      useFactory: (committed: CommittedReader): PairingQueue => new PairingQueue(committed),
+    },
+    {
+      provide: PairingDecisions,
+      inject: [UNIT_OF_WORK, CLOCK, SETTINGS, CertificateAuthority, RequestChanges, DeviceConnections],
+      useFactory: (
+        unitOfWork: UnitOfWork,
+        clock: Clock,
+        { cluster }: Settings,
+        authority: CertificateAuthority,
+        changes: RequestChanges,
+        connections: DeviceConnections,
+      ): PairingDecisions =>
+        new PairingDecisions({
+          unitOfWork,
+          clock,
+          authority,
+          changes,
+          connections,
+          certificateLifetimeMs: cluster.certValidity,
+        }),
+    },
+    {
+      provide: PairingHousekeeping,
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges],
+      useFactory: (
+        unitOfWork: UnitOfWork,
+        committed: CommittedReader,
+        clock: Clock,
+        changes: RequestChanges,
+      ): PairingHousekeeping => new PairingHousekeeping({ unitOfWork, committed, clock, changes }),
+    },
+    {
+      provide: Collection,
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges, PairingHousekeeping, ClusterFacts],
+      useFactory: (
+        unitOfWork: UnitOfWork,
+        committed: CommittedReader,
+        clock: Clock,
+        changes: RequestChanges,
+        housekeeping: PairingHousekeeping,
+        cluster: ClusterFacts,
+      ): Collection =>
+        new Collection({
+          unitOfWork,
+          committed,
+          clock,
+          changes,
+          housekeeping,
+          bundle: () => cluster.trustBundle(),
+        }),
+    },
+    {
+      provide: HousekeepingSchedule,
+      inject: [PairingHousekeeping],
+      useFactory: (housekeeping: PairingHousekeeping): HousekeepingSchedule => {
+        const logger = new Logger('PairingHousekeeping');
+        return new HousekeepingSchedule(housekeeping, (error) => {
+          logger.error('a round of housekeeping failed; it will be tried again', error);
+        });
+      },
+    },
+  ],
+  exports: [ClusterFacts],
+})
+export class PairingModule {}
