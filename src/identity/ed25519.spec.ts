@@ -56,6 +56,22 @@ describe('a key of small order', () => {
   });
 });
 
+describe('a key whose y is not below p', () => {
+  /** The 32 bytes of y = value, little-endian. */
+  const encodingOf = (value: bigint): Buffer =>
+    Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse();
+
+  it('is refused even where y mod p is the y of a good key', () => {
+    const FIELD_PRIME = 2n ** 255n - 19n;
+    const canonical = Array.from({ length: 19 }, (_, y) => isIdentityKey(encodingOf(BigInt(y))));
+    const unreduced = Array.from({ length: 19 }, (_, y) =>
+      isIdentityKey(encodingOf(FIELD_PRIME + BigInt(y))),
+    );
+    expect(canonical).toContain(true);
+    expect(unreduced).not.toContain(true);
+  });
+});
+
 describe('other kinds of key', () => {
   it('do not sign', () => {
     const p256 = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
