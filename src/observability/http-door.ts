@@ -1,0 +1,37 @@
+import type { Server } from 'node:http';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { HttpSettings } from '../config/settings.js';
+
+/** Probes have no body and few headers. */
+const MAX_BODY_BYTES = 1024;
+const MAX_HEADER_BYTES = 8 * 1024;
+const TIMEOUT_MS = 10_000;
+
+const HEADERS: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+/** The HTTP server under Nest: GET of three paths, nothing else, with bounds on size, time and connections. */
+export function httpAdapter(settings: HttpSettings): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    exposeHeadRoutes: false,
+    requestTimeout: TIMEOUT_MS,
+    connectionTimeout: TIMEOUT_MS,
+    keepAliveTimeout: TIMEOUT_MS,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: TIMEOUT_MS },
+  });
+  const fastify = adapter.getInstance();
+  fastify.removeAllContentTypeParsers();
+  fastify.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(HEADERS);
+    done();
+  });
+  fastify.server.maxConnections = settings.maxConnections;
+  return adapter;
+}

@@ -1,0 +1,64 @@
+import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
+import type { LogLevel } from '../config/slices.js';
+import { REDACTED, REDACTED_PATHS, redactText } from './redaction.js';
+
+export type { Logger };
+
+/** Where finished lines go. */
+export interface LineSink {
+  write(line: string): unknown;
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  /** `auto`: text on a terminal, else JSON lines. */
+  readonly format: 'auto' | 'json' | 'text';
+  /** Standard output by default. */
+  readonly sink?: LineSink & { readonly isTTY?: boolean };
+}
+
+/** The logger of the process. Every line goes through the redaction of `redaction.ts`, whatever it was made from. */
+export function createLogger(options: LoggerOptions): Logger {
+  const sink = options.sink ?? process.stdout;
+  const asText = options.format === 'text' || (options.format === 'auto' && sink.isTTY === true);
+  const destination: DestinationStream = {
+    write(line) {
+      const redacted = redactText(line);
+      sink.write(asText ? readable(redacted) : redacted);
+    },
+  };
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: REDACTED_PATHS, censor: REDACTED },
+      serializers: { err: stdSerializers.errWithCause },
+    },
+    destination,
+  );
+}
+
+interface Entry {
+  readonly level: string;
+  readonly time: string;
+  readonly msg?: string;
+  readonly err?: { readonly stack?: string };
+}
+
+/** One entry for people: time, level, text, then the other fields; a stack on lines of its own. */
+function readable(line: string): string {
+  const { level, time, msg = '', err, ...fields } = JSON.parse(line) as Entry & Record<string, unknown>;
+  const rest = Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`);
+  const head = [time.slice(11, 23), level.toUpperCase().padEnd(5), msg, ...rest].join(' ').trimEnd();
+  return err?.stack === undefined ? `${head}\n` : `${head}\n${indented(err.stack)}\n`;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' && !/[\s"]/.test(value) ? value : JSON.stringify(value);
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, '    ');
+}

@@ -1,0 +1,127 @@
+import { status } from '@grpc/grpc-js';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { StoreTime } from '../database/unit-of-work.js';
+import type { CallObserver } from '../grpc/call-interceptors.js';
+import type { GateObserver, GateRefusal } from '../grpc/connection-gate.js';
+import type { QuicEvent, QuicObserver } from '../quic/quic-observer.js';
+
+/** What the gauges read when somebody scrapes. */
+export interface MetricSources {
+  readonly storeTime: () => StoreTime;
+  /** Admitted QUIC connections. */
+  readonly quicConnections: () => number;
+  /** When certificates end, Unix milliseconds, by what they are for: `root`, `server`. */
+  readonly certificateExpiries: () => Readonly<Record<string, number>>;
+}
+
+/** Everything that is measured, in a registry of its own. Labels come from fixed sets: no caller can make one. */
+export class Metrics implements CallObserver, GateObserver, QuicObserver {
+  readonly #registry = new Registry();
+  readonly #calls = this.counter('palyra_grpc_calls_total', 'gRPC calls that have ended', ['method', 'code']);
+  readonly #durations = new Histogram({
+    name: 'palyra_grpc_call_duration_seconds',
+    help: 'Duration of gRPC calls',
+    labelNames: ['method'],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+    registers: [this.#registry],
+  });
+  readonly #connections = this.gauge('palyra_grpc_connections', 'Open gRPC connections');
+  readonly #refused = this.counter('palyra_grpc_connections_refused_total', 'gRPC connections over a bound', [
+    'bound',
+  ]);
+  readonly #pairing = this.counter('palyra_pairing_handshakes_total', 'Pairing handshakes by outcome', [
+    'outcome',
+  ]);
+  readonly #decisions = this.counter('palyra_pairing_decisions_total', 'Decided pairing requests', [
+    'decision',
+  ]);
+  readonly #quic = this.counter('palyra_quic_events_total', 'What happened at the QUIC door', [
+    'event',
+    'reason',
+  ]);
+  readonly #ready = this.gauge('palyra_ready', 'Whether a readiness check passes: 1 or 0', ['check']);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Gauges that are read, rather than kept; called once, when there is something to read. */
+  readFrom(sources: MetricSources): void {
+    this.readGauge(
+      'palyra_audit_sequence',
+      'Number of the last audit entry',
+      () => sources.storeTime().sequence,
+    );
+    this.readGauge('palyra_store_epoch', 'Epoch of the store', () => sources.storeTime().epoch);
+    this.readGauge('palyra_quic_connections', 'Admitted QUIC connections', sources.quicConnections);
+    new Gauge({
+      name: 'palyra_certificate_expiry_timestamp_seconds',
+      help: 'When a certificate ends, Unix time',
+      labelNames: ['certificate'],
+      registers: [this.#registry],
+      collect() {
+        for (const [certificate, expiresAt] of Object.entries(sources.certificateExpiries())) {
+          this.set({ certificate }, expiresAt / 1_000);
+        }
+      },
+    });
+  }
+
+  callEnded(method: string, code: status, seconds: number): void {
+    this.#calls.inc({ method: method.slice(1), code: status[code] });
+    this.#durations.observe({ method: method.slice(1) }, seconds);
+  }
+
+  connectionsChanged(open: number): void {
+    this.#connections.set(open);
+  }
+
+  connectionRefused(bound: GateRefusal): void {
+    this.#refused.inc({ bound });
+  }
+
+  /** @param outcome One of a fixed set of words, as `paired`, `refused`, `malformed`. */
+  pairingEnded(outcome: string): void {
+    this.#pairing.inc({ outcome });
+  }
+
+  pairingDecided(decision: 'approved' | 'rejected' | 'expired'): void {
+    this.#decisions.inc({ decision });
+  }
+
+  observe(event: QuicEvent): void {
+    this.#quic.inc({ event: event.event, reason: 'reason' in event ? event.reason : '' });
+  }
+
+  readinessChecked(check: string, passed: boolean): void {
+    this.#ready.set({ check }, passed ? 1 : 0);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The Prometheus text format. */
+  scrape(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  private gauge<L extends string>(name: string, help: string, labelNames: L[] = []): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  private readGauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
