@@ -1,0 +1,228 @@
+import { type KeyObject, generateKeyPairSync } from 'node:crypto';
+import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
+import { makeCsr } from '../../src/ca/csr-maker.js';
+import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
+import { newDeviceId } from '../../src/identity/device-id.js';
+import { IdentityManager } from '../../src/identity/identity-manager.js';
+import type { OperatorCaller } from '../../src/operators/caller.js';
+import { ClusterFacts } from '../../src/pairing/cluster-facts.js';
+import { Collection, type CollectedState } from '../../src/pairing/collection.js';
+import { ensureDecoy } from '../../src/pairing/decoy.js';
+import { PairingHousekeeping } from '../../src/pairing/housekeeping.js';
+import { PairingCodes } from '../../src/pairing/pairing-codes.js';
+import { PairingDecisions } from '../../src/pairing/pairing-decisions.js';
+import { PairingQueue } from '../../src/pairing/pairing-queue.js';
+import { PairingServer } from '../../src/pairing/pairing-server.js';
+import { RequestChanges } from '../../src/pairing/request-changes.js';
+import { StartLimits } from '../../src/pairing/start-limits.js';
+import { parseCodeOrLink } from '../../src/pairing/protocol/link.js';
+import { type ConfirmedServer, startHandshake } from '../../src/pairing/protocol/device-handshake.js';
+import { parseWelcome } from '../../src/pairing/protocol/messages.js';
+import { type PasswordScalars, derivePassword } from '../../src/pairing/protocol/password.js';
+import { DeviceConnections } from '../../src/quic/device-connections.js';
+import { systemRandomBytes } from '../../src/random/random-bytes.js';
+import { Scalar } from '../../src/spake2plus/p256.js';
+import { ManualClock } from '../../src/time/clock.js';
+import { TemporaryStore } from '../store/temporary-store.js';
+
+const START = 1_780_000_000_000;
+const REQUEST_TTL_MS = 24 * 3_600_000;
+
+export const admin: OperatorCaller = {
+  kind: 'operator',
+  operatorId: '7zk4m9qx',
+  role: 'admin',
+  source: '192.0.2.10',
+};
+
+/** All of pairing on a real store, without sockets and with a clock that stands still. */
+export class PairingWorld {
+  readonly #passwords = new Map<string, Promise<PasswordScalars>>();
+
+  private constructor(
+    readonly temporary: TemporaryStore,
+    readonly clock: ManualClock,
+    readonly authority: CertificateAuthority,
+    readonly connections: DeviceConnections,
+    readonly identities: IdentityManager,
+    readonly codes: PairingCodes,
+    readonly server: PairingServer,
+    readonly queue: PairingQueue,
+    readonly decisions: PairingDecisions,
+    readonly collection: Collection,
+    readonly housekeeping: PairingHousekeeping,
+  ) {}
+
+  static async open(): Promise<PairingWorld> {
+    const clock = new ManualClock(START);
+    const temporary = await TemporaryStore.open({ clock });
+    const { unitOfWork, committed } = temporary.store;
+    const authority = await unitOfWork.run((unit) =>
+      CertificateAuthority.createOrLoad(unit, { trustDomain: 'test.palyra.internal', clock }),
+    );
+    await unitOfWork.run((unit) => ensureDecoy(unit, systemRandomBytes));
+    const connections = new DeviceConnections();
+    const changes = new RequestChanges();
+    const housekeeping = new PairingHousekeeping({ unitOfWork, committed, clock, changes });
+    const cluster = new ClusterFacts({
+      trustBundle: () => authority.trustBundle(),
+      storeTime: () => temporary.store.storeTime(),
+      grpcEndpoints: () => ['localhost:7443'],
+      quicEndpoints: () => ['localhost:7444'],
+    });
+    const store = { unitOfWork, committed, clock, random: systemRandomBytes };
+    return new PairingWorld(
+      temporary,
+      clock,
+      authority,
+      connections,
+      new IdentityManager({ unitOfWork, committed, clock, connections }),
+      new PairingCodes({
+        ...store,
+        caKeyHash: () => authority.caKeyHash(),
+        defaultEndpoint: () => 'localhost:7443',
+      }),
+      new PairingServer({
+        ...store,
+        limits: new StartLimits(
+          { startsPerMinutePerAddress: 1e6, startsPerMinute: 1e6, handshakes: 1e6 },
+          clock,
+        ),
+        welcomeFields: () => cluster.welcomeFields(),
+        requestTtlMs: REQUEST_TTL_MS,
+      }),
+      new PairingQueue(committed),
+      new PairingDecisions({
+        unitOfWork,
+        clock,
+        authority,
+        changes,
+        connections,
+        certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
+      }),
+      new Collection({
+        unitOfWork,
+        committed,
+        clock,
+        changes,
+        housekeeping,
+        bundle: () => authority.trustBundle(),
+      }),
+      housekeeping,
+    );
+  }
+
+  remove(): Promise<void> {
+    return this.temporary.remove();
+  }
+
+  /** A device of its own that pairs with `secretText`; the default is a new PIN code. */
+  async paired(device = newTestDevice(), secretText?: string): Promise<PairedDevice> {
+    const code = secretText ?? (await this.codes.mint(admin, { kind: 'pin' })).secretText;
+    const { confirmed, session } = await this.hello(device, code);
+    const requestId = await session.finish(confirmed.makeProof());
+    session.end();
+    return { ...device, requestId, token: Buffer.from(confirmed.collectToken) };
+  }
+
+  /** The handshake up to a believed welcome. Rejects as the device does when the code is wrong. */
+  async hello(
+    device: TestDevice,
+    secretText: string,
+  ): Promise<{ confirmed: ConfirmedServer; session: Awaited<ReturnType<PairingServer['begin']>> }> {
+    const code = parseCodeOrLink(secretText);
+    const handshake = startHandshake({
+      codeId: code.codeId,
+      password: await this.passwordOf(secretText),
+      deviceId: device.deviceId,
+      clientKind: 'node',
+      platform: 'linux-x64',
+      identityKey: device.identityKey,
+      csr: device.csr,
+      x: Scalar.random(systemRandomBytes),
+      ...(code.kind === 'link' ? { ca: code.ca } : {}),
+    });
+    const session = await this.server.begin(handshake.hello, '198.51.100.7');
+    try {
+      return { confirmed: handshake.handleWelcome(parseWelcome(session.welcome)), session };
+    } catch (error) {
+      session.end();
+      throw error;
+    }
+  }
+
+  /** Derived once a code: a hundred handshakes with one PIN need not stretch it a hundred times. */
+  private async passwordOf(secretText: string): Promise<PasswordScalars> {
+    const known = this.#passwords.get(secretText) ?? derivePassword(parseCodeOrLink(secretText));
+    this.#passwords.set(secretText, known);
+    const { w0, w1 } = await known;
+    return { w0: Buffer.from(w0), w1: Buffer.from(w1) };
+  }
+
+  /** A stranger who knows an id and no secret: it takes any welcome and answers with a proof out of thin air. */
+  async guess(codeId: string): Promise<never> {
+    const device = newTestDevice();
+    const { hello } = startHandshake({
+      codeId,
+      password: { w0: Buffer.alloc(32, 2), w1: Buffer.alloc(32, 3) },
+      deviceId: device.deviceId,
+      clientKind: 'node',
+      platform: '',
+      identityKey: device.identityKey,
+      csr: device.csr,
+      x: Scalar.random(systemRandomBytes),
+    });
+    const session = await this.server.begin(hello, '203.0.113.9');
+    const proof = { confirmP: Buffer.alloc(32, 1), csr: device.csr, identitySignature: Buffer.alloc(64) };
+    try {
+      await session.finish(proof);
+    } finally {
+      session.end();
+    }
+    throw new Error('a guessed proof was accepted');
+  }
+
+  approve(requestId: string, replaceIdentity = false): ReturnType<PairingDecisions['approve']> {
+    return this.decisions.approve(admin, { requestId, reason: 'compared', replaceIdentity });
+  }
+
+  /** What `Collect` says first. */
+  async collectOnce(token: Uint8Array): Promise<CollectedState> {
+    const abort = new AbortController();
+    try {
+      for await (const state of this.collection.watch(token, '198.51.100.7', abort.signal)) return state;
+    } finally {
+      abort.abort();
+    }
+    throw new Error('nothing was said');
+  }
+
+  /** Actions of the audit log, oldest first. */
+  async actions(): Promise<string[]> {
+    const entries = await this.temporary.store.auditLog.entries({ after: 0, limit: 1000 });
+    return entries.map((entry) => entry.action);
+  }
+}
+
+export interface TestDevice {
+  readonly deviceId: string;
+  readonly identityKey: KeyObject;
+  readonly certificateKey: KeyObject;
+  readonly csr: Buffer;
+}
+
+export interface PairedDevice extends TestDevice {
+  readonly requestId: string;
+  readonly token: Buffer;
+}
+
+export function newTestDevice(of: Partial<TestDevice> = {}): TestDevice {
+  const certificateKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  return {
+    deviceId: newDeviceId({ now: () => Date.now() }, systemRandomBytes),
+    identityKey: generateKeyPairSync('ed25519').privateKey,
+    certificateKey,
+    csr: makeCsr(certificateKey),
+    ...of,
+  };
+}
