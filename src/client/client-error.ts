@@ -24,3 +24,8 @@ export class ClientError extends Error {
 }
 
 export const interrupted = (): ClientError => new ClientError('interrupted', 'INTERRUPTED', 'interrupted');
+
+/** What a client throws when `signal` stopped it: the signal's own reason (a passed deadline), else an interruption. */
+export function stoppedBy(signal: AbortSignal): ClientError {
+  return signal.reason instanceof ClientError ? signal.reason : interrupted();
+}

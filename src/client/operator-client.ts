@@ -70,8 +70,7 @@ export class OperatorClient {
     options: OperatorClientOptions = {},
   ): Promise<OperatorClient> {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const signal = options.signal === undefined ? {} : { signal: options.signal };
-    const target = await openPinnedChannel(endpoint, credential.ca, { timeoutMs, ...signal });
+    const target = await openPinnedChannel(endpoint, credential.ca, { timeoutMs, signal: options.signal });
     return new OperatorClient(target, credential, options);
   }
 

@@ -2,7 +2,7 @@ import { X509Certificate, createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { controlPlaneDnsName } from '../../ca/spiffe-id.js';
-import { interrupted } from '../client-error.js';
+import { stoppedBy } from '../client-error.js';
 import { connectionError, unreachable } from './connection-error.js';
 import { checkControlPlane } from './control-plane-name.js';
 import type { Endpoint } from './endpoint.js';
@@ -17,7 +17,7 @@ export interface ServerTrust {
 export interface ConnectOptions {
   /** For the TCP connection and the TLS handshake together. */
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** No server of ours sends more: leaf, roots, and cross-certificates during a rotation. */
@@ -79,7 +79,8 @@ async function withConnection<T>(
   options: ConnectOptions,
   use: (socket: TLSSocket) => T,
 ): Promise<T> {
-  if (options.signal?.aborted === true) throw interrupted();
+  const { signal } = options;
+  if (signal?.aborted === true) throw stoppedBy(signal);
   return new Promise<T>((resolve, reject) => {
     const socket = connect({
       host: endpoint.host,
@@ -96,15 +97,15 @@ async function withConnection<T>(
       fail(unreachable(endpoint, 'it did not answer in time'));
     };
     const onAbort = (): void => {
-      fail(interrupted());
+      if (signal !== undefined) fail(stoppedBy(signal));
     };
     const timer = setTimeout(onTimeout, options.timeoutMs);
     const release = (): void => {
       clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
       socket.destroy();
     };
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    signal?.addEventListener('abort', onAbort, { once: true });
     socket.on('error', (error: Error) => {
       fail(connectionError(endpoint, error));
     });

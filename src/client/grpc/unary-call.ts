@@ -1,5 +1,5 @@
 import { status, type Client, Metadata, type ServiceError, type StatusObject } from '@grpc/grpc-js';
-import { interrupted } from '../client-error.js';
+import { stoppedBy } from '../client-error.js';
 import { remoteError } from '../remote-error.js';
 import { unreachable } from './connection-error.js';
 import type { GrpcTarget } from './secure-target.js';
@@ -33,7 +33,7 @@ export async function unaryCall<Request, Response>(
   request: Request,
   options: UnaryCallOptions,
 ): Promise<Response> {
-  if (options.signal?.aborted === true) throw interrupted();
+  if (options.signal?.aborted === true) throw stoppedBy(options.signal);
   try {
     return await startCall(connection.client, method, request, options);
   } catch (error) {
@@ -81,7 +81,7 @@ export async function explainFailure(
   error: ServiceError,
   options: { readonly signal?: AbortSignal | undefined; readonly timeoutMs: number },
 ): Promise<Error> {
-  if (options.signal?.aborted === true) return interrupted();
+  if (options.signal?.aborted === true) return stoppedBy(options.signal);
   const remote = remoteError(error);
   // Without an ErrorInfo the reason is the code: our server did not say this.
   if (remote.reason !== remote.code) return remote;

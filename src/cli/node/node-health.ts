@@ -1,0 +1,84 @@
+import { ClientError, stoppedBy } from '../../client/client-error.js';
+import { readCertificate, type StoredCertificate } from '../../client/device/device-records.js';
+import { DeviceStoreReader } from '../../client/device/device-store.js';
+import { connectNode, quicEndpoints } from '../../client/device/node-connection.js';
+import { type Endpoint, requireEndpoint } from '../../client/grpc/endpoint.js';
+import type { NodeResponse } from '../../quic/node-rpc-message.js';
+import { systemRandomBytes } from '../../random/random-bytes.js';
+import type { CliContext } from '../cli-context.js';
+import type { JsonOptions } from '../command-options.js';
+import { startDeadline } from '../deadline.js';
+import { deviceDirectory } from '../device-options.js';
+
+export interface NodeHealthOptions extends JsonOptions {
+  readonly endpoint?: string;
+  readonly deviceDir?: string;
+  readonly timeout?: string;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** `palyra node health`. */
+export async function nodeHealth(context: CliContext, options: NodeHealthOptions): Promise<void> {
+  const output = context.output(options);
+  const given = options.endpoint === undefined ? undefined : [requireEndpoint(options.endpoint)];
+  const certificate = await loadCertificate(deviceDirectory(context, options));
+  const deadline = startDeadline(context, options.timeout);
+  try {
+    const work = askHealth(certificate, given ?? quicEndpoints(certificate), deadline.signal);
+    const { endpoint, response } = await Promise.race([work, aborted(deadline.signal)]);
+    output.object(response);
+    output.fields([
+      ['endpoint', endpoint.text],
+      ['device', certificate.deviceId],
+      ['ok', String(response.ok)],
+      ...resultFields(response),
+    ]);
+    if (!response.ok)
+      throw new ClientError('failed', 'NODE_RPC', `node.health failed: ${response.error ?? 'no reason'}`);
+  } finally {
+    deadline.clear();
+  }
+}
+
+async function loadCertificate(directory: string): Promise<StoredCertificate> {
+  const store = await DeviceStoreReader.open(directory, systemRandomBytes);
+  const certificate = store === undefined ? undefined : await readCertificate(store);
+  store?.close();
+  if (certificate !== undefined) return certificate;
+  throw new ClientError('usage', 'NOT_PAIRED', `there is no certificate in ${directory}`, {
+    advice: 'pair this device first: palyra pairing pair --endpoint host:port',
+  });
+}
+
+async function askHealth(
+  certificate: StoredCertificate,
+  endpoints: readonly Endpoint[],
+  signal: AbortSignal,
+): Promise<{ endpoint: Endpoint; response: NodeResponse }> {
+  const { endpoint, client } = await connectNode(certificate, endpoints, CONNECT_TIMEOUT_MS);
+  try {
+    return { endpoint, response: await client.health({ signal }) };
+  } finally {
+    await client.close();
+  }
+}
+
+/** Rejects when `signal` aborts, also while the connection, which knows no signal, is being made. */
+async function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const stop = (): void => {
+      reject(stoppedBy(signal));
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function resultFields(response: NodeResponse): [string, string][] {
+  const fields = Object.entries(response.result ?? {});
+  return fields.map(([name, value]): [string, string] => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+}

@@ -1,0 +1,44 @@
+import type { PairingEvent, PairingObserver } from '../../client/device/pairing-event.js';
+import type { Output } from '../terminal/output.js';
+import { timeText } from '../terminal/time-text.js';
+
+/** Shows a pairing: lines for people, one object with `event` a line for scripts. `now` is in Unix milliseconds. */
+export function pairingReporter(output: Output, now: () => number): PairingObserver {
+  return (event) => {
+    output.object(eventObject(event));
+    for (const line of eventLines(event, now())) output.line(line);
+  };
+}
+
+/** Times as in proto JSON; absent ones left out. */
+function eventObject(event: PairingEvent): object {
+  if (!('expiresAt' in event)) return event;
+  const { expiresAt, ...rest } = event;
+  return expiresAt === undefined ? rest : { ...rest, expireTime: new Date(expiresAt).toISOString() };
+}
+
+function eventLines(event: PairingEvent, now: number): string[] {
+  switch (event.event) {
+    case 'resumed':
+      return ['an earlier pairing was not finished: going on with it, no code is used'];
+    case 'dropped':
+      return [
+        `the earlier pairing came to nothing (${event.why.replace('_', ' ')}): begin again with a new code`,
+      ];
+    case 'device':
+      return [
+        `device       ${event.deviceId}`,
+        `words        ${event.words.join(' ')}`,
+        `fingerprint  ${event.fingerprint}`,
+      ];
+    case 'waiting_for_approval':
+      return [`waiting for approval of request ${event.requestId}; the operator must see the same words`];
+    case 'disconnected':
+      return [`the server went away (${event.message}): trying again`];
+    case 'certificate':
+      return [
+        `certificate  ${event.fingerprint}`,
+        `expires      ${timeText(new Date(event.expiresAt), now)}`,
+      ];
+  }
+}

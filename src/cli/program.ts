@@ -1,0 +1,64 @@
+import { Command } from 'commander';
+import type { CliContext } from './cli-context.js';
+import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
+import { addDevicesCommands } from './devices/devices-commands.js';
+import type { NodeHealthOptions } from './node/node-health.js';
+import { addPairingCommands } from './pairing/pairing-commands.js';
+
+/** All commands, without what they do: each loads its own file when it runs, so that `--help` is quick. */
+export function buildProgram(context: CliContext): Command {
+  const program = new Command('palyra');
+  program.description('Identity for the nodes and clients of a cluster: pairing, certificates, revocation');
+  program.helpCommand(false).showHelpAfterError(false);
+  addServe(program, context);
+  addConfig(program, context);
+  addPairingCommands(program, context);
+  addDevicesCommands(program, context);
+  addNode(program, context);
+  addStatus(program, context);
+  return program;
+}
+
+function addServe(program: Command, context: CliContext): void {
+  program
+    .command('serve')
+    .description('run the service')
+    .option('--config <path>', 'settings file (./palyra.yaml if there is one)')
+    .action(async (options: { config?: string }) => {
+      const { serve } = await import('./serve.js');
+      await serve(context, options);
+    });
+}
+
+function addConfig(program: Command, context: CliContext): void {
+  const config = program.command('config').description('settings of the service');
+  withJson(config.command('check'))
+    .description('check the settings and show what is in force; secrets are not shown')
+    .option('--config <path>', 'settings file (./palyra.yaml if there is one)')
+    .action(async (options: JsonOptions & { config?: string }) => {
+      const { checkConfig } = await import('./config-check.js');
+      checkConfig(context, options);
+    });
+}
+
+function addNode(program: Command, context: CliContext): void {
+  const node = program.command('node').description('what a paired device does');
+  withJson(node.command('health'))
+    .description('call node.health over QUIC with the certificate of this device')
+    .option('--endpoint <host:port>', 'QUIC endpoint (the one told at pairing)')
+    .option('--device-dir <path>', 'device store (PALYRA_DEVICE_DIR; ~/.palyra/device)')
+    .option('--timeout <duration>', 'give up after this long, for example 10s')
+    .action(async (options: NodeHealthOptions) => {
+      const { nodeHealth } = await import('./node/node-health.js');
+      await nodeHealth(context, options);
+    });
+}
+
+function addStatus(program: Command, context: CliContext): void {
+  withOperator(program.command('status'))
+    .description('what the service is and how it does')
+    .action(async (options: OperatorOptions) => {
+      const { showStatus } = await import('./status.js');
+      await showStatus(context, options);
+    });
+}

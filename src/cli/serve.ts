@@ -1,0 +1,11 @@
+import { loadSettings } from '../config/settings-file.js';
+import type { CliContext } from './cli-context.js';
+
+/** `palyra serve`: runs the service until SIGINT or SIGTERM. */
+export async function serve(context: CliContext, options: { readonly config?: string }): Promise<void> {
+  const loaded = loadSettings(options.config, { ...context.environment });
+  const output = context.output({});
+  for (const warning of loaded.warnings) output.warning('SETTINGS', warning);
+  const { startService } = await import('../main.js');
+  await startService(loaded.settings);
+}
