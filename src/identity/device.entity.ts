@@ -44,3 +44,6 @@ export class DeviceRow {
   @Column('text', { name: 'revoke_reason', nullable: true })
   revokeReason!: string | null;
 }
+
+/** A row as a plain object. */
+export type DeviceFields = Pick<DeviceRow, keyof DeviceRow>;

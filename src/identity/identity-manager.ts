@@ -8,7 +8,7 @@ import type { NodeConnections } from '../quic/node-connections.js';
 import type { Clock } from '../time/clock.js';
 import { parseDeviceId } from './device-id.js';
 import type { DeviceIdentity } from './device-identity.js';
-import { DeviceRow, type DeviceRowState } from './device.entity.js';
+import { type DeviceFields, DeviceRow, type DeviceRowState } from './device.entity.js';
 import { readIdentity, writeIdentity } from './enrolment.js';
 import { identityFingerprint } from './fingerprint.js';
 import {
@@ -28,7 +28,7 @@ export interface IdentityManagerParts {
 
 /** A device as operators see it: the row, completed by the sealed record. */
 export interface RegisteredDevice {
-  readonly row: DeviceRow;
+  readonly row: DeviceFields;
   readonly openConnections: number;
 }
 
@@ -102,8 +102,8 @@ export class IdentityManager {
     caller: OperatorCaller,
     deviceId: string,
     reason: string,
-  ): Promise<DeviceRow> {
-    const row = await rowOf(unit.tables, deviceId);
+  ): Promise<DeviceFields> {
+    const row: DeviceFields = await rowOf(unit.tables, deviceId);
     if (row.state === 'revoked') return row;
     const now = this.parts.clock.now();
     const identity = await readIdentity(unit.secrets, deviceId);
@@ -117,7 +117,7 @@ export class IdentityManager {
     });
     await unit.secrets.delete(deviceRecordName(deviceId));
     await markRevoked(unit, deviceRecordName(deviceId), now);
-    const revoked: DeviceRow = {
+    const revoked: DeviceFields = {
       ...row,
       state: 'revoked',
       certificateFingerprint: null,
@@ -131,7 +131,7 @@ export class IdentityManager {
     return revoked;
   }
 
-  private registered(row: DeviceRow): RegisteredDevice {
+  private registered(row: DeviceFields): RegisteredDevice {
     return { row, openConnections: this.parts.connections.openConnections(row.deviceId) };
   }
 }

@@ -17,7 +17,7 @@ import {
   encodeRequestRecord,
   requestRecordName,
 } from './pairing-record.js';
-import { PairingCodeRow, PairingRequestRow } from './pairing.entity.js';
+import { PairingCodeRow, type PairingRequestFields, PairingRequestRow } from './pairing.entity.js';
 import { codeKindOf } from './protocol/code.js';
 import {
   type CheckedHello,
@@ -182,7 +182,7 @@ const factsOf = (hello: CheckedHello): HelloFacts => ({
   codeId: hello.codeId,
 });
 
-function rowOf(record: RequestRecord): PairingRequestRow {
+function rowOf(record: RequestRecord): PairingRequestFields {
   return {
     requestId: record.requestId,
     state: 'pending_approval',

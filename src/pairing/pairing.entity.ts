@@ -102,3 +102,6 @@ export class PairingRequestRow {
   @Column('text', { name: 'certificate_fingerprint', nullable: true })
   certificateFingerprint!: string | null;
 }
+
+/** A row as a plain object, to be written. */
+export type PairingRequestFields = Pick<PairingRequestRow, keyof PairingRequestRow>;
