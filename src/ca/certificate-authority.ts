@@ -96,7 +96,7 @@ export class CertificateAuthority {
    * called inside a unit of work; record the result there (`recordIssued`) and let it out only once that has committed.
    * Throws `malformed` DEVICE_ID or LIFETIME, `wrong_state` CA_NOT_VALID, `internal` ISSUANCE_CHECK.
    */
-  issueDeviceCertificate(request: DeviceCertificateRequest): Promise<SignedCertificate> {
+  async issueDeviceCertificate(request: DeviceCertificateRequest): Promise<SignedCertificate> {
     const profile = deviceProfile(this.trustDomain, request.deviceId);
     return this.#issue(profile, request.csr.spki, request.lifetimeMs);
   }

@@ -8,7 +8,7 @@ export interface CertificateLife {
 
 /** When renewal is due, Unix milliseconds. `random` is in [0, 1), as of `Math.random`: 0 gives two thirds. */
 export function renewalTime({ issuedAt, expiresAt }: CertificateLife, random: number): number {
-  return issuedAt + Math.floor((expiresAt - issuedAt) * (2 / 3 - random / 6));
+  return issuedAt + Math.round((expiresAt - issuedAt) * (2 / 3 - random / 6));
 }
 
 /** Two thirds of the life: from here on a certificate should be replaced at the next opportunity. */
