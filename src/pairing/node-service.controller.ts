@@ -13,6 +13,7 @@ import type {
 import type { TrustBundle } from '../generated/palyra/controlplane/v1/trust_bundle.js';
 import { callerOf } from '../grpc/caller-of-call.js';
 import { cancellationOf, writeStream } from '../grpc/write-stream.js';
+import { Metrics } from '../observability/metrics.js';
 import { ClusterFacts } from './cluster-facts.js';
 import { Collection, type CollectedState } from './collection.js';
 import { PairConversation } from './pair-conversation.js';
@@ -26,6 +27,7 @@ export class NodeServiceController {
     private readonly pairing: PairingServer,
     private readonly collection: Collection,
     private readonly cluster: ClusterFacts,
+    private readonly metrics: Metrics,
   ) {}
 
   @GrpcStreamMethod('NodeService', 'pair')
@@ -36,7 +38,7 @@ export class NodeServiceController {
   ): Observable<PairResponse> {
     const { source } = callerOf(call);
     return new Observable((answers) => {
-      const conversation = new PairConversation(this.pairing, source, answers);
+      const conversation = new PairConversation(this.pairing, source, answers, this.metrics);
       const subscription = messages.subscribe(conversation);
       return () => {
         subscription.unsubscribe();

@@ -7,6 +7,7 @@ import type {
   PairResponse,
 } from '../generated/palyra/controlplane/v1/node_service.js';
 import { clientKindFromProto } from './pairing-messages.js';
+import { type PairingObserver, type PairingOutcome, outcomeOf } from './pairing-observer.js';
 import type { PairingServer, PairingSession } from './pairing-server.js';
 import type { HelloInput, Welcome } from './protocol/messages.js';
 
@@ -28,6 +29,7 @@ export class PairConversation implements Observer<PairRequest> {
     private readonly pairing: PairingServer,
     private readonly source: string,
     private readonly answers: Observer<PairResponse>,
+    private readonly observer: PairingObserver,
   ) {
     this.#timer = setTimeout(() => {
       this.fail(
@@ -54,8 +56,10 @@ export class PairConversation implements Observer<PairRequest> {
   }
 
   /** Forgets the session; called when the call is over, however it ended. */
-  end(): void {
+  end(outcome: PairingOutcome = 'abandoned'): void {
+    if (this.#step === 'over') return;
     this.#step = 'over';
+    this.observer.pairingEnded(outcome);
     clearTimeout(this.#timer);
     this.#session?.end();
     this.#session = undefined;
@@ -88,13 +92,13 @@ export class PairConversation implements Observer<PairRequest> {
     await this.#session?.finish(proof);
     if (this.isOver()) return;
     this.answers.next({ message: { $case: 'receipt', value: {} } });
-    this.end();
+    this.end('requested');
     this.answers.complete();
   }
 
   private fail(error: unknown): void {
     if (this.#step === 'over') return;
-    this.end();
+    this.end(outcomeOf(error));
     this.answers.error(error);
   }
 

@@ -10,6 +10,7 @@ import { type OperatorCaller, actorOf } from '../operators/caller.js';
 import type { NodeConnections } from '../quic/node-connections.js';
 import { corruptRecord } from '../secret-store/json-record.js';
 import type { Clock } from '../time/clock.js';
+import type { PairingObserver } from './pairing-observer.js';
 import { requestNotFound } from './pairing-queue.js';
 import { type RequestRecord, decodeRequestRecord, requestRecordName } from './pairing-record.js';
 import { PairingRequestRow } from './pairing.entity.js';
@@ -21,6 +22,7 @@ export interface PairingDecisionsParts {
   readonly clock: Clock;
   readonly changes: RequestChanges;
   readonly connections: NodeConnections;
+  readonly observer: PairingObserver;
   /** Life of a device certificate, milliseconds. */
   readonly certificateLifetimeMs: number;
 }
@@ -35,6 +37,8 @@ interface ApprovalOutcome {
   readonly certificate: IssuedCertificate;
   readonly deviceId: string;
   readonly replacedIdentity: boolean;
+  /** Whether this call made the decision. */
+  readonly fresh: boolean;
 }
 
 /** What an operator decides about a request. A decision is final; the same one again answers the same. */
@@ -48,6 +52,7 @@ export class PairingDecisions {
    */
   async approve(caller: OperatorCaller, approval: Approval): Promise<IssuedCertificate> {
     const outcome = await this.parts.unitOfWork.run((unit) => this.approveInUnit(unit, caller, approval));
+    if (outcome.fresh) this.parts.observer.pairingDecided('approved');
     if (outcome.replacedIdentity) this.parts.connections.closeDevice(outcome.deviceId, 'superseded');
     this.parts.changes.announce(approval.requestId);
     return outcome.certificate;
@@ -55,13 +60,15 @@ export class PairingDecisions {
 
   /** Throws `not_found`, or `wrong_state` with ALREADY_DECIDED or REQUEST_EXPIRED. */
   async reject(caller: OperatorCaller, requestId: string, reason: string): Promise<void> {
-    await this.parts.unitOfWork.run(async (unit) => {
+    const fresh = await this.parts.unitOfWork.run(async (unit) => {
       const row = await requestRow(unit, requestId);
-      if (row.state === 'rejected') return;
+      if (row.state === 'rejected') return false;
       this.requirePending(row);
       await decide(unit, row, { state: 'rejected', by: actorOf(caller), at: this.parts.clock.now(), reason });
       audit(unit, caller, 'pairing.rejected', row.deviceId, reason, { request_id: requestId });
+      return true;
     });
+    if (fresh) this.parts.observer.pairingDecided('rejected');
     this.parts.changes.announce(requestId);
   }
 
@@ -97,7 +104,7 @@ export class PairingDecisions {
       certificate: certificate.fingerprint,
       replaced_identity: replacedIdentity,
     });
-    return { certificate, deviceId: record.deviceId, replacedIdentity };
+    return { certificate, deviceId: record.deviceId, replacedIdentity, fresh: true };
   }
 
   private sign(record: RequestRecord, csr: VerifiedCsr): Promise<SignedCertificate> {
@@ -133,7 +140,7 @@ async function approvedBefore(unit: Unit, row: PairingRequestRow): Promise<Appro
       `the certificate of request ${row.requestId} is gone`,
     );
   }
-  return { certificate, deviceId: row.deviceId, replacedIdentity: false };
+  return { certificate, deviceId: row.deviceId, replacedIdentity: false, fresh: false };
 }
 
 async function sealedRequest(unit: Unit, row: PairingRequestRow): Promise<RequestRecord> {

@@ -32,9 +32,6 @@ import { collectTokenHash } from './protocol/transcript.js';
 import type { StartLimits } from './start-limits.js';
 import { spendTry } from './tries.js';
 
-/** How a handshake ended, for metrics; says nothing that its device was not told. */
-export type PairingOutcome = 'requested' | 'refused' | 'malformed' | 'limited';
-
 export interface PairingServerParts {
   readonly unitOfWork: UnitOfWork;
   readonly committed: CommittedReader;

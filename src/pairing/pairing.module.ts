@@ -3,6 +3,7 @@ import { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { Settings } from '../config/settings.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import { DoorAddresses, advertisedEndpoints } from '../door-addresses.js';
+import { Metrics } from '../observability/metrics.js';
 import { DeviceConnections } from '../quic/device-connections.js';
 import { systemRandomBytes } from '../random/random-bytes.js';
 import {
@@ -98,7 +99,15 @@ import { StartLimits } from './start-limits.js';
     },
     {
       provide: PairingDecisions,
-      inject: [UNIT_OF_WORK, CLOCK, SETTINGS, CertificateAuthority, RequestChanges, DeviceConnections],
+      inject: [
+        UNIT_OF_WORK,
+        CLOCK,
+        SETTINGS,
+        CertificateAuthority,
+        RequestChanges,
+        DeviceConnections,
+        Metrics,
+      ],
       useFactory: (
         unitOfWork: UnitOfWork,
         clock: Clock,
@@ -106,6 +115,7 @@ import { StartLimits } from './start-limits.js';
         authority: CertificateAuthority,
         changes: RequestChanges,
         connections: DeviceConnections,
+        observer: Metrics,
       ): PairingDecisions =>
         new PairingDecisions({
           unitOfWork,
@@ -113,6 +123,7 @@ import { StartLimits } from './start-limits.js';
           authority,
           changes,
           connections,
+          observer,
           certificateLifetimeMs: cluster.certValidity,
         }),
     },

@@ -98,6 +98,7 @@ export class PairingWorld {
         authority,
         changes,
         connections,
+        observer: { pairingEnded: () => undefined, pairingDecided: () => undefined },
         certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
       }),
       new Collection({
