@@ -12,28 +12,37 @@ export interface RunningServer {
   close(): void;
 }
 
-/** A real gRPC server over TLS on a port that the system chose; `chain` is sent as it stands, leaf first. */
+export interface TlsMaterial {
+  /** PEM, leaf first. */
+  readonly chain: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+/** `chain` as a server sends it, leaf first. */
+export function tlsMaterial(chain: readonly Issued[]): TlsMaterial {
+  return { chain: chain.map(({ pem }) => pem).join(''), key: chain[0]!.keyPem };
+}
+
+/** A real gRPC server over TLS; on a port that the system chooses, unless one is named. */
 export async function startGrpcServer(
-  chain: readonly Issued[],
+  tls: TlsMaterial,
   services: readonly [ServiceDefinition, UntypedServiceImplementation][],
+  port = 0,
 ): Promise<RunningServer> {
-  const leaf = chain[0]!;
   const server = new Server();
   for (const [definition, implementation] of services) server.addService(definition, implementation);
   const credentials = ServerCredentials.createSsl(null, [
-    {
-      cert_chain: Buffer.from(chain.map((certificate) => certificate.pem).join('')),
-      private_key: Buffer.from(leaf.keyPem),
-    },
+    { cert_chain: Buffer.from(tls.chain), private_key: Buffer.from(tls.key) },
   ]);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => {
-      if (error === null) resolve(bound);
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, boundPort) => {
+      if (error === null) resolve(boundPort);
       else reject(error);
     });
   });
   return {
-    endpoint: requireEndpoint(`127.0.0.1:${port}`),
+    endpoint: requireEndpoint(`127.0.0.1:${bound}`),
     close: () => {
       server.forceShutdown();
     },

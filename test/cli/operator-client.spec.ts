@@ -14,7 +14,7 @@ import {
   type GetStatusRequest,
   GetStatusResponse,
 } from '../../src/generated/palyra/controlplane/v1/control_plane.js';
-import { startGrpcServer, type RunningServer } from './grpc-server.js';
+import { startGrpcServer, tlsMaterial, type RunningServer } from './grpc-server.js';
 import { CLIENT_AUTH, controlPlaneLeaf, issueLeaf, type Issued, makeRoot, spkiHash } from './pki.js';
 
 const TRUST_DOMAIN = 'test.palyra.internal';
@@ -50,7 +50,7 @@ describe('operator client', () => {
       seen.push(...call.metadata.get('authorization').map(String));
       answer(call, callback);
     };
-    const server = await startGrpcServer(chain, [[ControlPlaneService, { getStatus }]]);
+    const server = await startGrpcServer(tlsMaterial(chain), [[ControlPlaneService, { getStatus }]]);
     servers.push(server);
     return server;
   }
