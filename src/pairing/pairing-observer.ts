@@ -1,4 +1,4 @@
-import { DomainError } from '../errors/domain-error.js';
+import { DomainError, type ErrorKind } from '../errors/domain-error.js';
 
 /** How a `Pair` call ended; says nothing that its device was not told. */
 export type PairingOutcome =
@@ -10,18 +10,13 @@ export interface PairingObserver {
   pairingDecided(decision: 'approved' | 'rejected' | 'expired'): void;
 }
 
+const OUTCOMES: Partial<Record<ErrorKind, PairingOutcome>> = {
+  unauthenticated: 'refused',
+  malformed: 'malformed',
+  exhausted: 'limited',
+  timeout: 'timeout',
+};
+
 export function outcomeOf(error: unknown): PairingOutcome {
-  if (!(error instanceof DomainError)) return 'failed';
-  switch (error.kind) {
-    case 'unauthenticated':
-      return 'refused';
-    case 'malformed':
-      return 'malformed';
-    case 'exhausted':
-      return 'limited';
-    case 'timeout':
-      return 'timeout';
-    default:
-      return 'failed';
-  }
+  return error instanceof DomainError ? (OUTCOMES[error.kind] ?? 'failed') : 'failed';
 }
