@@ -10,19 +10,19 @@ export const int64: ValueTransformer = {
   from: (value: unknown): unknown => (isPlainValue(value) ? safeInteger(value) : value),
 };
 
+const DECIMAL = /^-?[0-9]+$/;
+
 /** Absent values and TypeORM's own operators (`LessThan` and the like) pass through unchanged. */
 function isPlainValue(value: unknown): value is number | bigint | string {
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string';
 }
 
 function safeInteger(value: number | bigint | string): number {
-  const integer = typeof value === 'number' ? value : Number(value);
-  if (!Number.isSafeInteger(integer)) {
-    throw new DomainError(
-      'corrupt',
-      'INTEGER_OUT_OF_RANGE',
-      `${String(value)} is no integer that fits in 53 bits.`,
-    );
-  }
-  return integer;
+  const integer = typeof value === 'string' && !DECIMAL.test(value) ? Number.NaN : Number(value);
+  if (Number.isSafeInteger(integer)) return integer;
+  throw new DomainError(
+    'corrupt',
+    'INTEGER_OUT_OF_RANGE',
+    `${String(value)} is no integer that fits in 53 bits.`,
+  );
 }

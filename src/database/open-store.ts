@@ -103,8 +103,11 @@ class Opened {
   lock: ProcessLock | undefined;
   database: SqliteDatabase | undefined;
   reader: CommittedTables | undefined;
+  #closed = false;
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.reader?.close();
     await this.database?.close();
     this.lock?.release();

@@ -41,14 +41,19 @@ export class SqliteDatabase {
         prepareWriter(opened);
       },
     });
-    await mapStorageErrors(() => writer.initialize());
+    try {
+      await mapStorageErrors(() => writer.initialize());
+    } catch (error) {
+      connection?.close();
+      throw error;
+    }
     if (connection === undefined) throw new Error('TypeORM opened no connection');
     return new SqliteDatabase(writer, connection, path, schema);
   }
 
   /** Brings the tables up to date. Throws `STORE_NEWER` for a store that a later version has changed. */
   async migrate(): Promise<void> {
-    await this.requireKnownMigrations();
+    this.requireKnownMigrations();
     await mapStorageErrors(() => this.writer.runMigrations({ transaction: 'all' }));
   }
 
@@ -75,7 +80,7 @@ export class SqliteDatabase {
     await this.writer.destroy();
   }
 
-  private async requireKnownMigrations(): Promise<void> {
+  private requireKnownMigrations(): void {
     const made = this.connection
       .prepare<[], { name: string }>(
         `SELECT "name" FROM sqlite_master WHERE "type" = 'table' AND "name" = 'migrations'`,
@@ -86,7 +91,6 @@ export class SqliteDatabase {
     const known = new Set(this.schema.migrations.map((migration) => migration.name));
     const unknown = applied.find(({ name }) => !known.has(name));
     if (unknown === undefined) return;
-    await this.close();
     throw new DomainError(
       'wrong_state',
       'STORE_NEWER',
