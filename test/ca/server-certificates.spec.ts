@@ -2,10 +2,11 @@ import 'reflect-metadata';
 import { once } from 'node:events';
 import { checkServerIdentity, connect, createServer, type PeerCertificate } from 'node:tls';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
+import { SERVER_DOORS, serverRecordName } from '../../src/ca/server-certificate-record.js';
 import { ServerCertificates, type ServerCertificatesOptions } from '../../src/ca/server-certificates.js';
 import type { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { ManualClock } from '../../src/time/clock.js';
@@ -17,19 +18,27 @@ let directory: TemporaryStore;
 let clock: ManualClock;
 let authority: CertificateAuthority;
 let opened: ServerCertificates[] = [];
+let issuedBefore = 0;
+
+beforeAll(async () => {
+  directory = await TemporaryStore.open();
+});
+
+afterAll(() => directory.remove());
 
 beforeEach(async () => {
-  directory = await TemporaryStore.open();
   clock = new ManualClock(Date.now());
-  authority = await directory.store.unitOfWork.run((unit) =>
-    CertificateAuthority.createOrLoad(unit, { trustDomain: 'edge.example', clock }),
-  );
+  authority = await directory.store.unitOfWork.run(async (unit) => {
+    for (const door of SERVER_DOORS) await unit.secrets.delete(serverRecordName(door));
+    return CertificateAuthority.createOrLoad(unit, { trustDomain: 'edge.example', clock });
+  });
+  issuedBefore = 0;
+  issuedBefore = await auditedIssues();
 });
 
 afterEach(async () => {
   await Promise.all(opened.map((certificates) => certificates.stop()));
   opened = [];
-  await directory.remove();
 });
 
 async function start(options: Partial<ServerCertificatesOptions> = {}): Promise<ServerCertificates> {
@@ -47,11 +56,12 @@ async function start(options: Partial<ServerCertificatesOptions> = {}): Promise<
   return certificates;
 }
 
+/** How many were issued in this test. */
 const auditedIssues = async (): Promise<number> => {
   const rows = await directory.store.committed.tables.query<{ n: number }[]>(
     `SELECT count(*) AS n FROM audit_entry WHERE action = 'server_certificate.issued'`,
   );
-  return rows[0]?.n ?? -1;
+  return (rows[0]?.n ?? Number.NaN) - issuedBefore;
 };
 
 describe('the certificates of the doors', () => {
