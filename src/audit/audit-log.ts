@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { EntityManager } from 'typeorm';
 import type { CommittedReader } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import type { AuditEntry } from './audit-entry.js';
@@ -29,11 +30,7 @@ export class AuditLog {
 
   /** The last committed entry, signed. */
   async head(): Promise<SignedAuditHead> {
-    const last = await this.committed.tables
-      .createQueryBuilder(AuditEntryRow, 'entry')
-      .orderBy('entry.sequence', 'DESC')
-      .limit(1)
-      .getOne();
+    const last = await lastAuditEntry(this.committed.tables);
     if (last === null) throw missing('The audit log is empty');
     const { epoch, sequence, hash } = last;
     return signHead({ storeId: this.storeId, epoch, sequence, hash }, await this.privateKey());
@@ -65,6 +62,15 @@ export class AuditLog {
     if (record === undefined) throw missing('The audit key is missing');
     return readAuditKeyRecord(record);
   }
+}
+
+/** The entry with the highest sequence; `null` before the first. */
+export async function lastAuditEntry(tables: EntityManager): Promise<AuditEntry | null> {
+  return tables
+    .createQueryBuilder(AuditEntryRow, 'entry')
+    .orderBy('entry.sequence', 'DESC')
+    .limit(1)
+    .getOne();
 }
 
 function missing(what: string): DomainError {

@@ -85,9 +85,7 @@ function unitOn(records: Map<string, Buffer>, events: RecordedEvent[], scope: Un
   return {
     secrets: new InMemorySecretStore(
       () => records,
-      () => {
-        scope.requireOpen();
-      },
+      (operation) => scope.operation(operation),
     ),
     get tables(): EntityManager {
       return noTables();

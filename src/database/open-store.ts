@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AuditLog } from '../audit/audit-log.js';
+import { AuditLog, lastAuditEntry } from '../audit/audit-log.js';
 import { EMPTY_CHAIN } from '../audit/audit-chain.js';
 import type { ChainEnd } from '../audit/audit-chain.js';
 import { AUDIT_KEY_NAME, newAuditKeyRecord } from '../audit/audit-key.js';
@@ -30,6 +30,7 @@ import {
   openStoreKeys,
   readCheckRecord,
   readStoreRow,
+  storeDamaged,
 } from './store-keys.js';
 import type { StoreFields } from './store.entity.js';
 import { StoreRow } from './store.entity.js';
@@ -170,9 +171,18 @@ async function fillNewStore(unitOfWork: UnitOfWork, row: StoreFields): Promise<v
   });
 }
 
-async function readChainEnd(reader: CommittedTables): Promise<ChainEnd> {
-  const head = await reader.tables.findOneBy(AuditHeadRow, { id: 1 });
-  return head ?? EMPTY_CHAIN;
+/**
+ * Where the audit chain goes on. Head and last entry are written in one commit, so a store in which they differ was
+ * altered, and going on would bury that under new entries.
+ */
+async function readChainEnd({ tables }: CommittedTables): Promise<ChainEnd> {
+  const head = await tables.findOneBy(AuditHeadRow, { id: 1 });
+  const last = await lastAuditEntry(tables);
+  if (head === null && last === null) return EMPTY_CHAIN;
+  if (head === null || last?.sequence !== head.sequence || !last.hash.equals(head.hash)) {
+    throw storeDamaged('its audit log does not end where its head says');
+  }
+  return head;
 }
 
 /** Whether there is a database, or what SQLite left of one; its files must be private. */

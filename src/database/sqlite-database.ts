@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import type { EntityManager, MigrationInterface } from 'typeorm';
 import { DomainError } from '../errors/domain-error.js';
 import { guardedManager, refuseTransaction } from './guarded-manager.js';
-import { storageError } from './storage-error.js';
+import { storageError, storeClosed } from './storage-error.js';
 
 /** How long SQLite waits for a lock of another program, milliseconds. It waits on the event loop, so it is short. */
 const LOCK_WAIT_MS = 200;
@@ -102,15 +102,18 @@ export class SqliteDatabase {
 /** The read-only connection. */
 export class CommittedTables {
   readonly tables: EntityManager;
+  #closed = false;
 
   constructor(private readonly source: DataSource) {
     this.tables = guardedManager(source, async (sql, run) => {
+      if (this.#closed) throw storeClosed();
       refuseTransaction(sql);
       return mapStorageErrors(run);
     });
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.source.destroy();
   }
 }

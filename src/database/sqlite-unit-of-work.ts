@@ -9,7 +9,7 @@ import type { Clock } from '../time/clock.js';
 import { CommitFeed } from './commit-feed.js';
 import { guardedManager, refuseTransactionControl } from './guarded-manager.js';
 import { SqliteStatements } from './sqlite-statements.js';
-import { storageError } from './storage-error.js';
+import { storageError, storeClosed } from './storage-error.js';
 import { runInScope, UNIT_TIME_LIMIT_MS, UnitScope } from './unit-scope.js';
 import type { StoreTime, Unit, UnitOfWork } from './unit-of-work.js';
 
@@ -67,7 +67,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
   run<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) {
-        reject(new DomainError('unavailable', 'STORE_CLOSED', 'The store is closed: the process is ending.'));
+        reject(storeClosed());
         return;
       }
       this.#queue.push(jobOf(work, resolve, reject));

@@ -99,6 +99,11 @@ export function storageError(error: unknown): DomainError | undefined {
   });
 }
 
+/** What reads and units meet that come while the process ends. */
+export function storeClosed(): DomainError {
+  return new DomainError('unavailable', 'STORE_CLOSED', 'The store is closed: the process is ending.');
+}
+
 /** SQLite's result code of an error of better-sqlite3, or of TypeORM around one. */
 function sqliteCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;

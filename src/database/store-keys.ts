@@ -88,7 +88,8 @@ export function readStoreRow(connection: Database): StoreFields | undefined {
        FROM "store" WHERE "id" = 1`,
     )
     .get();
-  if (row === undefined && hasRows(connection)) throw damaged('its row in table store is missing');
+  if (row === undefined && hasRows(connection)) throw storeDamaged('its row in table store is missing');
+  if (row !== undefined && !Number.isSafeInteger(row.epoch)) throw storeDamaged('its epoch is no number');
   return row;
 }
 
@@ -97,7 +98,7 @@ export function readCheckRecord(connection: Database): Buffer {
   const row = connection
     .prepare<[string], { record: Buffer }>('SELECT "record" FROM "secret" WHERE "name" = ?')
     .get(CHECK_RECORD_NAME);
-  if (row === undefined) throw damaged(`its record "${CHECK_RECORD_NAME}" is missing`);
+  if (row === undefined) throw storeDamaged(`its record "${CHECK_RECORD_NAME}" is missing`);
   return row.record;
 }
 
@@ -119,7 +120,7 @@ function scryptParametersOf(row: StoreFields): ScryptParameters | null {
   const { scryptSalt: salt, scryptN: n, scryptR: r, scryptP: p } = row;
   if (salt === null && n === null && r === null && p === null) return null;
   if (salt === null || n === null || r === null || p === null)
-    throw damaged('its scrypt parameters are incomplete');
+    throw storeDamaged('its scrypt parameters are incomplete');
   return { salt, n, r, p };
 }
 
@@ -127,14 +128,15 @@ function splitWrappedKeys(row: StoreFields): Buffer[] {
   const { storeId, wrappedKeys } = row;
   const count = wrappedKeys.length / WRAPPED_KEY_BYTES;
   if (storeId.length !== STORE_ID_BYTES || count < 1 || !Number.isInteger(count)) {
-    throw damaged('its id or its wrapped keys do not have the right length');
+    throw storeDamaged('its id or its wrapped keys do not have the right length');
   }
   return Array.from({ length: count }, (_none, index) =>
     wrappedKeys.subarray(index * WRAPPED_KEY_BYTES, (index + 1) * WRAPPED_KEY_BYTES),
   );
 }
 
-function damaged(what: string): DomainError {
+/** The error for what cannot have come about without damage; `what` completes the sentence. */
+export function storeDamaged(what: string): DomainError {
   return new DomainError(
     'corrupt',
     'STORE_DAMAGED',

@@ -144,6 +144,34 @@ describe('the database', () => {
     await database.close();
   });
 
+  it('tells of a lock or a ban on writing by its reason, and goes on when it is gone', async () => {
+    const store = await open();
+    const write = (): Promise<void> =>
+      store.unitOfWork.run((unit) => unit.secrets.write('cluster', Buffer.from('x')));
+    const other = new BetterSqlite3(file('palyra.db'));
+    other.exec('BEGIN IMMEDIATE');
+    await expect(write()).rejects.toMatchObject({
+      kind: 'unavailable',
+      reason: 'STORE_BUSY',
+      retryAfterMs: 1_000,
+    });
+    other.close();
+    await store.unitOfWork.run(async ({ tables, secrets }) => {
+      await tables.query('PRAGMA query_only = ON');
+      const banned = secrets.write('cluster', Buffer.from('x'));
+      await expect(banned).rejects.toMatchObject({ kind: 'unavailable', reason: 'STORE_READ_ONLY' });
+      await tables.query('PRAGMA query_only = OFF');
+    });
+    await expect(write()).resolves.toBeUndefined();
+  });
+
+  it('refuses reads once it is closed', async () => {
+    const { committed } = await makeStore();
+    const closed = expect.objectContaining({ kind: 'unavailable', reason: 'STORE_CLOSED' });
+    await expect(committed.secrets.read('cluster')).rejects.toEqual(closed);
+    await expect(committed.tables.find(SecretRow)).rejects.toEqual(closed);
+  });
+
   it('cannot be written, nor held up by a transaction, through the committed reader', async () => {
     const { committed } = await open();
     const readOnly = expect.objectContaining({ reason: 'STORE_READ_ONLY' });
@@ -176,6 +204,10 @@ describe('the database', () => {
     ['a store without its row', 'DELETE FROM "store"'],
     ['a store without its check', `DELETE FROM "secret" WHERE "name" = 'check'`],
     ['wrapped keys of the wrong length', `UPDATE "store" SET "wrapped_keys" = x'00'`],
+    ['an epoch that is no number', `UPDATE "store" SET "epoch" = 'x'`],
+    ['an audit log without its last entry', 'DELETE FROM "audit_entry" WHERE "sequence" = 1'],
+    ['an audit log without its head', 'DELETE FROM "audit_head"'],
+    ['an audit head of another hash', `UPDATE "audit_head" SET "hash" = zeroblob(32)`],
     ["half of scrypt's parameters", 'UPDATE "store" SET "scrypt_n" = 32768'],
   ])('says of %s that it is damaged', async (_what, damage) => {
     await makeStore();
