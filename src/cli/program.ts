@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { VERSION } from '../version.js';
 import type { CliContext } from './cli-context.js';
 import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
 import { addDevicesCommands } from './devices/devices-commands.js';
@@ -9,6 +10,7 @@ import { addPairingCommands } from './pairing/pairing-commands.js';
 export function buildProgram(context: CliContext): Command {
   const program = new Command('palyra');
   program.description('Identity for the nodes and clients of a cluster: pairing, certificates, revocation');
+  program.version(VERSION, '--version', 'version of this program');
   program.helpCommand(false).showHelpAfterError(false);
   addServe(program, context);
   addConfig(program, context);
@@ -48,6 +50,7 @@ function addNode(program: Command, context: CliContext): void {
     .option('--endpoint <host:port>', 'QUIC endpoint (the one told at pairing)')
     .option('--device-dir <path>', 'device store (PALYRA_DEVICE_DIR; ~/.palyra/device)')
     .option('--timeout <duration>', 'give up after this long, for example 10s')
+    .option('--watch', 'keep the connection and ask every second until it ends')
     .action(async (options: NodeHealthOptions) => {
       const { nodeHealth } = await import('./node/node-health.js');
       await nodeHealth(context, options);

@@ -6,6 +6,6 @@ export async function serve(context: CliContext, options: { readonly config?: st
   const loaded = loadSettings(options.config, { ...context.environment });
   const output = context.output({});
   for (const warning of loaded.warnings) output.warning('SETTINGS', warning);
-  const { startService } = await import('../main.js');
-  await startService(loaded.settings);
+  const { runService } = await import('../main.js');
+  await runService(loaded.settings);
 }

@@ -24,14 +24,17 @@ import { formatLink } from '../../src/pairing/protocol/link.js';
 import { certificateKeyHash } from '../../src/pairing/protocol/root-pin.js';
 import { ManualClock, systemClock } from '../../src/time/clock.js';
 import { TestCa } from '../ca/test-ca.js';
-import { PairingServer } from './pairing-server.js';
+import type { Verifier } from '../../src/spake2plus/verifier.js';
+import { PairingServer, verifiersOf } from './pairing-server.js';
 
 const PIN: PinCode = { kind: 'pin', codeId: 'K7QM', pin: '482913' };
 const WRONG_PIN: PinCode = { ...PIN, pin: '482914' };
 
 describe('pairing of a device', () => {
   let ca: TestCa;
+  /** Cheaper than a PIN, which takes a scrypt: used where it does not matter. */
   let link: LinkCode;
+  let codes: ReadonlyMap<string, Verifier>;
   let parent: string;
   let directory: string;
   let server: PairingServer;
@@ -40,11 +43,6 @@ describe('pairing of a device', () => {
 
   beforeAll(async () => {
     ca = await TestCa.create();
-  });
-
-  beforeEach(async () => {
-    parent = await mkdtemp(join(tmpdir(), 'palyra-device-'));
-    directory = join(parent, 'device');
     link = {
       kind: 'link',
       codeId: '7ZK4M9QX',
@@ -52,7 +50,13 @@ describe('pairing of a device', () => {
       endpoint: '127.0.0.1:1',
       ca: certificateKeyHash(ca.bundle.roots[0]!),
     };
-    server = await PairingServer.start([PIN, link], ca);
+    codes = await verifiersOf([PIN, link]);
+  });
+
+  beforeEach(async () => {
+    parent = await mkdtemp(join(tmpdir(), 'palyra-device-'));
+    directory = join(parent, 'device');
+    server = await PairingServer.start(codes, ca);
     events = [];
     asked = 0;
   });
@@ -141,7 +145,7 @@ describe('pairing of a device', () => {
   }
 
   it('keeps identity and certificate once an operator has approved', async () => {
-    const certificate = await pairAndApprove();
+    const certificate = await pairAndApprove({ proof: formatPinCode(PIN) });
     expect(events.map(({ event }) => event)).toEqual(['device', 'waiting_for_approval', 'certificate']);
     expect(await stored()).toEqual(['certificate.sealed', 'identity.sealed']);
     const identity = await inStore(readIdentity);
@@ -158,7 +162,7 @@ describe('pairing of a device', () => {
   });
 
   it('keeps everything sealed in files that nobody else may read', async () => {
-    await pairUntilWaiting();
+    await pairUntilWaiting({ proof: formatPinCode(PIN) });
     const pending = await inStore(readPending);
     await server.approve();
     await pair();
@@ -196,7 +200,9 @@ describe('pairing of a device', () => {
   });
 
   it('leaves nothing behind when nobody listens', async () => {
-    const error = await failureOf(pair({ endpoint: requireEndpoint('127.0.0.1:1') }));
+    const error = await failureOf(
+      pair({ proof: formatPinCode(PIN), endpoint: requireEndpoint('127.0.0.1:1') }),
+    );
     expect(error).toMatchObject({ failure: 'unreachable' });
     expect(await readdir(parent)).toEqual([]);
   });
@@ -308,7 +314,7 @@ describe('pairing of a device', () => {
     await pairUntilWaiting();
     const { port } = server.endpoint;
     server.stop();
-    const falseServer = await PairingServer.start([PIN], await TestCa.create());
+    const falseServer = await PairingServer.start(codes, await TestCa.create());
     falseServer.stop();
     await falseServer.listen(port);
     try {

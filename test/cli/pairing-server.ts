@@ -23,7 +23,7 @@ import {
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
 import { PairingState } from '../../src/generated/palyra/controlplane/v1/pairing.js';
 import { clientKindFromProto } from '../../src/pairing/pairing-messages.js';
-import { type LinkCode, type PinCode } from '../../src/pairing/protocol/code.js';
+import type { LinkCode, PinCode } from '../../src/pairing/protocol/code.js';
 import { parseHello } from '../../src/pairing/protocol/messages.js';
 import { derivePassword } from '../../src/pairing/protocol/password.js';
 import { type PendingProof, respondToHello } from '../../src/pairing/protocol/server-handshake.js';
@@ -56,6 +56,18 @@ export interface Misbehaviour {
   certify?: 'other_key' | 'other_device';
 }
 
+/** What the server keeps of codes, by their id. */
+export async function verifiersOf(
+  codes: readonly (PinCode | LinkCode)[],
+): Promise<ReadonlyMap<string, Verifier>> {
+  const verifiers = new Map<string, Verifier>();
+  for (const code of codes) {
+    const { w0, w1 } = await derivePassword(code);
+    verifiers.set(code.codeId, makeVerifier(w0, w1));
+  }
+  return verifiers;
+}
+
 /**
  * The server's side of pairing for tests of the device's side: the real handshake and the real CA over real TLS, and a
  * queue in memory that the test decides on.
@@ -74,13 +86,8 @@ export class PairingServer {
     private readonly codes: ReadonlyMap<string, Verifier>,
   ) {}
 
-  static async start(codes: readonly (PinCode | LinkCode)[], ca?: TestCa): Promise<PairingServer> {
-    const verifiers = new Map<string, Verifier>();
-    for (const code of codes) {
-      const { w0, w1 } = await derivePassword(code);
-      verifiers.set(code.codeId, makeVerifier(w0, w1));
-    }
-    const server = new PairingServer(ca ?? (await TestCa.create()), verifiers);
+  static async start(codes: ReadonlyMap<string, Verifier>, ca?: TestCa): Promise<PairingServer> {
+    const server = new PairingServer(ca ?? (await TestCa.create()), codes);
     await server.listen();
     return server;
   }

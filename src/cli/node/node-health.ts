@@ -1,7 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import { ClientError, stoppedBy } from '../../client/client-error.js';
 import { readCertificate, type StoredCertificate } from '../../client/device/device-records.js';
 import { DeviceStoreReader } from '../../client/device/device-store.js';
-import { connectNode, quicEndpoints } from '../../client/device/node-connection.js';
+import { connectNode, type NodeConnection, quicEndpoints } from '../../client/device/node-connection.js';
 import { type Endpoint, requireEndpoint } from '../../client/grpc/endpoint.js';
 import type { NodeResponse } from '../../quic/node-rpc-message.js';
 import { systemRandomBytes } from '../../random/random-bytes.js';
@@ -9,33 +10,31 @@ import type { CliContext } from '../cli-context.js';
 import type { JsonOptions } from '../command-options.js';
 import { startDeadline } from '../deadline.js';
 import { deviceDirectory } from '../device-options.js';
+import type { Output } from '../terminal/output.js';
 
 export interface NodeHealthOptions extends JsonOptions {
   readonly endpoint?: string;
   readonly deviceDir?: string;
   readonly timeout?: string;
+  readonly watch?: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** With `--watch`: how long after one answer the next is asked for, milliseconds. */
+const WATCH_INTERVAL_MS = 1_000;
 
-/** `palyra node health`. */
+/** `palyra node health`: asks once, or with `--watch` on one connection until that ends. */
 export async function nodeHealth(context: CliContext, options: NodeHealthOptions): Promise<void> {
   const output = context.output(options);
   const given = options.endpoint === undefined ? undefined : [requireEndpoint(options.endpoint)];
   const certificate = await loadCertificate(deviceDirectory(context, options));
   const deadline = startDeadline(context, options.timeout);
   try {
-    const work = askHealth(certificate, given ?? quicEndpoints(certificate), deadline.signal);
-    const { endpoint, response } = await Promise.race([work, aborted(deadline.signal)]);
-    output.object(response);
-    output.fields([
-      ['endpoint', endpoint.text],
-      ['device', certificate.deviceId],
-      ['ok', String(response.ok)],
-      ...resultFields(response),
-    ]);
-    if (!response.ok)
-      throw new ClientError('failed', 'NODE_RPC', `node.health failed: ${response.error ?? 'no reason'}`);
+    const work = withConnection(certificate, given ?? quicEndpoints(certificate), async (connection) => {
+      await showHealth(output, certificate, connection, deadline.signal);
+      if (options.watch === true) await watchHealth(output, certificate, connection, deadline.signal);
+    });
+    await Promise.race([work, aborted(deadline.signal)]);
   } finally {
     deadline.clear();
   }
@@ -51,17 +50,51 @@ async function loadCertificate(directory: string): Promise<StoredCertificate> {
   });
 }
 
-async function askHealth(
+async function withConnection(
   certificate: StoredCertificate,
   endpoints: readonly Endpoint[],
-  signal: AbortSignal,
-): Promise<{ endpoint: Endpoint; response: NodeResponse }> {
-  const { endpoint, client } = await connectNode(certificate, endpoints, CONNECT_TIMEOUT_MS);
+  use: (connection: NodeConnection) => Promise<void>,
+): Promise<void> {
+  const connection = await connectNode(certificate, endpoints, CONNECT_TIMEOUT_MS);
   try {
-    return { endpoint, response: await client.health({ signal }) };
+    await use(connection);
   } finally {
-    await client.close();
+    await connection.client.close();
   }
+}
+
+/** Never returns by itself: it ends with the connection, and says how that ended. */
+async function watchHealth(
+  output: Output,
+  certificate: StoredCertificate,
+  connection: NodeConnection,
+  signal: AbortSignal,
+): Promise<never> {
+  const closed = connection.client.closed.then(({ error }) => {
+    throw error;
+  });
+  for (;;) {
+    await Promise.race([closed, setTimeout(WATCH_INTERVAL_MS, undefined, { signal })]);
+    await showHealth(output, certificate, connection, signal);
+  }
+}
+
+async function showHealth(
+  output: Output,
+  certificate: StoredCertificate,
+  { endpoint, client }: NodeConnection,
+  signal: AbortSignal,
+): Promise<void> {
+  const response = await client.health({ signal });
+  output.object(response);
+  output.fields([
+    ['endpoint', endpoint.text],
+    ['device', certificate.deviceId],
+    ['ok', String(response.ok)],
+    ...resultFields(response),
+  ]);
+  if (response.ok) return;
+  throw new ClientError('failed', 'NODE_RPC', `node.health failed: ${response.error ?? 'no reason'}`);
 }
 
 /** Rejects when `signal` aborts, also while the connection, which knows no signal, is being made. */

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { controlPlaneDnsName } from '../../ca/spiffe-id.js';
@@ -50,11 +51,20 @@ export function verifiedTarget(endpoint: Endpoint, trust: ServerTrust): GrpcTarg
   };
 }
 
+/** Pairing messages are small (docs/protocol.md, "Pairing"), and these come from a stranger. */
+const MAX_STRANGER_MESSAGE_BYTES = 64 * 1024;
+
 /** A channel to whoever answers. */
 export function unverifiedTarget(endpoint: Endpoint): GrpcTarget {
   const context = createSecureContext({ minVersion: 'TLSv1.3' });
   const credentials = ChannelCredentials.createFromSecureContext(context, { rejectUnauthorized: false });
-  return { endpoint, address: addressOf(endpoint), credentials, options: COMMON_OPTIONS, trust: undefined };
+  const options = {
+    ...COMMON_OPTIONS,
+    'grpc.max_receive_message_length': MAX_STRANGER_MESSAGE_BYTES,
+    // RFC 6066 §3: an address is no server name.
+    ...(isIP(endpoint.host) === 0 ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
+  };
+  return { endpoint, address: addressOf(endpoint), credentials, options, trust: undefined };
 }
 
 /** With the scheme, so that no host name is taken for one (`unix:`). */
