@@ -1,0 +1,297 @@
+import { inFile } from '../mutation.mjs';
+
+const SEALED = 'PROTOCOL, Sealed records';
+const STORE = 'DESIGN §4';
+const UNIT = 'DESIGN §4 and §9.4';
+const AUDIT = 'PROTOCOL, Audit';
+
+const unitOfWork = 'test/store/unit-of-work.spec.ts';
+const openStore = 'test/store/open-store.spec.ts';
+const verification = 'src/audit/audit-verification.spec.ts';
+
+/** Sealed records, master key, files, lock, units of work, audit log. */
+export const store = [
+  ...inFile(
+    'src/secret-store/sealed-record.ts',
+    { rule: SEALED, test: 'src/secret-store/sealed-record.spec.ts' },
+    [
+      [
+        'a record opens in another store',
+        'return enc(place.storeId, keyId, place.name, FORMAT);',
+        "return enc('', keyId, place.name, FORMAT);",
+      ],
+      [
+        'a record opens under another name',
+        'return enc(place.storeId, keyId, place.name, FORMAT);',
+        "return enc(place.storeId, keyId, '', FORMAT);",
+      ],
+      [
+        'the data-key id of a record is not authenticated',
+        'return enc(place.storeId, keyId, place.name, FORMAT);',
+        "return enc(place.storeId, '', place.name, FORMAT);",
+      ],
+      [
+        'the format of a record is not authenticated',
+        'return enc(place.storeId, keyId, place.name, FORMAT);',
+        'return enc(place.storeId, keyId, place.name);',
+      ],
+      ['the tag of a record is not checked', '    decipher.final();\n', ''],
+      ['any format is read', 'if (bytes[0] !== FORMAT) {', 'if (false) {'],
+      ['a record shorter than any is read', 'if (bytes.length < SHORTEST_RECORD_BYTES) {', 'if (false) {'],
+      [
+        'a wrapped key of another length is unwrapped',
+        'if (wrapped.length !== WRAPPED_KEY_BYTES) {',
+        'if (false) {',
+      ],
+      [
+        'records and wrapped keys are sealed for the same use',
+        "const WRAPPING_KEY_INFO = 'palyra-data-key-v1';",
+        "const WRAPPING_KEY_INFO = 'palyra-record-v1';",
+      ],
+      [
+        'every record is sealed under the same key',
+        "return Buffer.from(hkdfSync('sha256', secret, salt, info, KEY_BYTES));",
+        "return Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(32), info, KEY_BYTES));",
+      ],
+    ],
+  ),
+  ...inFile('src/secret-store/private-file.ts', { rule: STORE, test: openStore }, [
+    ['a file that others can read is used', 'if ((stats.mode & OTHERS) === 0) return;', 'if (true) return;'],
+    ['a file that the group can read is used', 'const OTHERS = 0o077;', 'const OTHERS = 0o007;'],
+    [
+      'a file of another user is used',
+      'if (user === undefined || user === 0 || stats.uid === user || stats.uid === 0) return;',
+      'return;',
+    ],
+    ['a key file behind a symbolic link is read', '(options.followLinks ? 0 : constants.O_NOFOLLOW)', '0'],
+    [
+      'a secret file is made for all to read',
+      "const handle = await open(temporary, 'wx', 0o600);",
+      "const handle = await open(temporary, 'wx', 0o644);",
+    ],
+    [
+      'the database file is made for all to read',
+      "const handle = await open(path, 'wx', 0o600).catch(ignoring('EEXIST'));",
+      "const handle = await open(path, 'wx', 0o644).catch(ignoring('EEXIST'));",
+    ],
+    [
+      'the data directory is made for all to enter',
+      'await mkdir(path, { recursive: true, mode: 0o700 })',
+      'await mkdir(path, { recursive: true, mode: 0o755 })',
+    ],
+    [
+      'a data directory that others can enter is used',
+      'if (!stats.isDirectory()) throw unreadable(path, undefined);\n  privacy.requirePrivate(path, stats);',
+      'if (!stats.isDirectory()) throw unreadable(path, undefined);',
+    ],
+    [
+      'a database file that others can read is used',
+      'if (!stats.isFile()) throw unreadable(path, undefined);\n  privacy.requirePrivate(path, stats);',
+      'if (!stats.isFile()) throw unreadable(path, undefined);',
+    ],
+    [
+      'a secret file is put in the place of one that is there',
+      'await link(temporary, path);',
+      "await (await import('node:fs/promises')).copyFile(temporary, path);",
+    ],
+  ]),
+  ...inFile('src/secret-store/master-key.ts', { rule: STORE, test: openStore }, [
+    [
+      'a lost key file is made anew beside its store',
+      '(options.mayCreate ? await createKeyFile(path, options) : undefined);',
+      'await createKeyFile(path, options);',
+    ],
+    ['a malformed key file is read', 'if (!KEY_FILE_CONTENT.test(text)) {', 'if (false) {'],
+    ['a short passphrase is taken', 'if (passphrase.length < SHORTEST_PASSPHRASE_BYTES) {', 'if (false) {'],
+  ]),
+  ...inFile('src/secret-store/passphrase.ts', { rule: SEALED, test: 'src/secret-store/passphrase.spec.ts' }, [
+    ['a weak scrypt cost is taken from the store', '  requireScryptBounds(parameters);\n', ''],
+    ['the least scrypt cost is lower', 'const LEAST_N = 2 ** 15;', 'const LEAST_N = 2 ** 10;'],
+    ['the scrypt cost may stop the start', 'const GREATEST_N = 2 ** 20;', 'const GREATEST_N = 2 ** 24;'],
+  ]),
+  ...inFile('src/secret-store/secret-name.ts', { rule: SEALED, test: 'test/store/secret-store.spec.ts' }, [
+    [
+      'a record may be spelt in two cases',
+      'if (name.length > LONGEST_NAME || !NAME.test(name) || !hasRightCase(name)) throw invalid(name);',
+      'if (name.length > LONGEST_NAME || !NAME.test(name)) throw invalid(name);',
+    ],
+  ]),
+  ...inFile('src/database/process-lock.ts', { rule: STORE, test: 'test/store/process-lock.spec.ts' }, [
+    ['two processes may open one store', "connection.exec('BEGIN EXCLUSIVE');", "connection.exec('BEGIN');"],
+    ['a network file system is used', 'if (name === undefined) return;', 'return;'],
+  ]),
+  ...inFile('src/database/store-keys.ts', { rule: STORE, test: openStore }, [
+    [
+      'a store without its row is made anew',
+      "if (row === undefined && hasRows(connection)) throw storeDamaged('its row in table store is missing');\n",
+      '',
+    ],
+  ]),
+  ...inFile('src/database/open-store.ts', { rule: STORE, test: openStore }, [
+    ['the directory is not judged', '  await requirePrivateDirectory(options.dataDir);\n', ''],
+    ['the lock is not taken', 'opened.lock = await ProcessLock.take(options.dataDir);', ''],
+    [
+      'the check record is not opened',
+      'if (found !== undefined) sealer.open(CHECK_RECORD_NAME, readCheckRecord(database.connection));\n',
+      '',
+    ],
+    [
+      'an audit log that does not end where its head says is gone on with',
+      'if (head === null || last?.sequence !== head.sequence || !last.hash.equals(head.hash)) {',
+      'if (head === null) {',
+      { rule: AUDIT },
+    ],
+  ]),
+  ...inFile('src/database/sqlite-database.ts', { rule: 'DESIGN §8', test: openStore }, [
+    [
+      'a power cut takes acknowledged commits',
+      "connection.pragma('synchronous = FULL');",
+      "connection.pragma('synchronous = NORMAL');",
+    ],
+    ['readers can write', '      readonly: true,\n', ''],
+    ['a store of a later version is opened', '    this.requireKnownMigrations();\n', ''],
+    ['a reader may hold a transaction', '      refuseTransaction(sql);\n', ''],
+  ]),
+  ...inFile('src/database/sqlite-unit-of-work.ts', { rule: UNIT, test: unitOfWork }, [
+    ['a unit that fails is not undone', '      this.#statements.rollbackToSavepoint.run();\n', ''],
+    [
+      'callers are answered before the commit',
+      'answers.push(await this.#runJob(job));',
+      '(await this.#runJob(job))();',
+    ],
+    [
+      'a query goes on when SQLite has dropped the transaction',
+      'if (this.parts.connection.inTransaction) return;\n    this.#loss',
+      'if (true) return;\n    this.#loss',
+    ],
+    ['a unit may commit what it shares', '      refuseTransactionControl(sql);\n', ''],
+    ['the audit chain goes on from a unit that was undone', '      this.#pending = chainEnd;\n', ''],
+    [
+      'the audit chain goes on from a batch that was lost',
+      '    this.#pending = this.#committed;\n    const refusal',
+      '    const refusal',
+    ],
+    ['the audit entries of a unit are not written', '      this.#append(events);\n', ''],
+    [
+      'the head of the chain is not moved',
+      'if (this.#pending.sequence !== this.#committed.sequence) this.#statements.updateHead(this.#pending);\n',
+      '',
+      { test: openStore },
+    ],
+  ]),
+  ...inFile('src/database/unit-scope.ts', { rule: UNIT, test: unitOfWork }, [
+    ['a unit may be used after its end', 'if (this.#open) return;', 'if (true) return;'],
+    ['a unit may end before its operations', 'if (await scope.end()) throw unfinished();\n', ''],
+  ]),
+  ...inFile('src/audit/audit-chain.ts', { rule: AUDIT, test: unitOfWork }, [
+    [
+      'entries are not linked',
+      'timeMs, ...event, previous: end.hash };',
+      'timeMs, ...event, previous: NO_PREVIOUS_HASH };',
+    ],
+    [
+      'text without a canonical form reaches the chain',
+      "if (!text.isWellFormed() || text.includes('\\u0000')) {",
+      'if (false) {',
+    ],
+  ]),
+  ...inFile(
+    'src/audit/audit-chain.ts',
+    { rule: AUDIT, test: verification },
+    [
+      'epoch',
+      'sequence',
+      'timeMs',
+      'actor',
+      'source',
+      'action',
+      'subject',
+      'reason',
+      'details',
+      'previous',
+    ].map((field) => [`the hash of an entry leaves out ${field}`, `    entry.${field},\n`, '']),
+  ),
+  ...inFile('src/audit/audit-verification.ts', { rule: AUDIT, test: verification }, [
+    ['an entry is not held against its hash', "if (!intact) this.report('changed', sequence);\n", ''],
+    ['a repeated entry is not found', "      this.report('repeated', sequence);\n", ''],
+    [
+      'a reordered entry is not found',
+      "if (sequence < this.#highest) this.report('reordered', sequence);\n",
+      '',
+    ],
+    [
+      'an entry behind the head is not found',
+      "if (sequence > this.head.sequence) this.report('unwitnessed', sequence);\n",
+      '',
+    ],
+    [
+      'the signature of a head is not checked',
+      "if (!headSignatureHolds(head, this.trust.auditKey)) this.report('head_signature', head.sequence);\n",
+      '',
+    ],
+    [
+      'a head of another store is taken',
+      "if (!head.storeId.equals(this.trust.storeId)) this.report('other_store', head.sequence);\n",
+      '',
+    ],
+    [
+      'a fallen epoch of a head is not found',
+      "if (this.head.epoch < since.epoch) this.report('epoch_fell', this.head.sequence);\n",
+      '',
+    ],
+    [
+      'a fallen epoch of an entry is not found',
+      "if (after.epoch < before.epoch) this.report('epoch_fell', next);\n",
+      '',
+    ],
+    ['a gap is not found', "      this.report('removed', sequence + 1);\n", ''],
+    [
+      'a missing beginning is not found',
+      "if (first > behindSince || since === null) this.report('removed', Math.min(first, behindSince));",
+      "if (false) this.report('removed', Math.min(first, behindSince));",
+    ],
+    [
+      'a broken link is not found',
+      "if (after.intact && !after.previous.equals(before.hash)) this.report('changed', sequence);\n",
+      '',
+    ],
+    [
+      'the first entry may name one before it',
+      "if (link?.previous.equals(NO_PREVIOUS_HASH) !== true) this.report('changed', 1);\n",
+      '',
+    ],
+    [
+      'the link to the older head is not checked',
+      "else if (first === behindSince && link?.previous.equals(since.hash) !== true)\n      this.report('changed', first);\n",
+      '',
+    ],
+    [
+      'an entry is not held against the head',
+      "if (!link.hash.equals(head.hash) || link.epoch !== head.epoch) this.report('changed', head.sequence);\n",
+      '',
+    ],
+    [
+      'a missing end is not found',
+      "if (last < witnessed) this.report('cut', last + 1);",
+      'if (last < witnessed) return;',
+    ],
+    [
+      'an older head shown as the newer is not found',
+      "else if (this.#links.size === 0 && this.head.sequence < since) this.report('cut', this.head.sequence + 1);\n",
+      '',
+    ],
+  ]),
+  ...inFile(
+    'src/audit/audit-head.ts',
+    { rule: AUDIT, test: verification },
+    [
+      ['storeId', 'head.storeId, '],
+      ['epoch', 'head.epoch, '],
+      ['sequence', 'head.sequence, '],
+    ].map(([field, text]) => [
+      `the signature of a head leaves out ${field}`,
+      'return enc(HEAD_LABEL, head.storeId, head.epoch, head.sequence, head.hash);',
+      'return enc(HEAD_LABEL, head.storeId, head.epoch, head.sequence, head.hash);'.replace(text, ''),
+    ]),
+  ),
+];
