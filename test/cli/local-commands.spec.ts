@@ -157,12 +157,13 @@ describe('palyra without a service', () => {
     async function reasonOf(more: readonly string[], stdin?: string): Promise<unknown> {
       const commandLine = [...pair, '--device-dir', join(directory, 'device'), ...more];
       const result = await runCommand(commandLine, stdin === undefined ? {} : { stdin });
+      expect(result.stdout + result.stderr).not.toMatch(/7ZK4|65049/);
       return { reason: result.error()['error'], code: result.code };
     }
 
     it.each([
-      ['a code on the command line', ['--proof', 'K7QM-482913'], 'PROOF_ARGUMENT'],
-      ['two codes', ['--proof', 'K7QM-482913', '--allow-insecure-proof-arg', '--proof-stdin'], 'TWO_PROOFS'],
+      ['a code on the command line', ['--proof', '7ZK4-650491'], 'PROOF_ARGUMENT'],
+      ['two codes', ['--proof', '7ZK4-650491', '--allow-insecure-proof-arg', '--proof-stdin'], 'TWO_PROOFS'],
       ['no terminal to ask', [], 'NO_TERMINAL'],
       ['an empty stdin', ['--proof-stdin'], 'NO_PROOF'],
       ['an unknown kind', ['--kind', 'toaster'], 'KIND'],
@@ -171,11 +172,11 @@ describe('palyra without a service', () => {
     });
 
     it('exits 2 for a code of the wrong form, and does not repeat it', async () => {
-      expect(await reasonOf(['--proof-stdin'], 'K7QM-48291\n')).toEqual({ reason: 'CODE_LENGTH', code: 2 });
+      expect(await reasonOf(['--proof-stdin'], '7ZK4-65049\n')).toEqual({ reason: 'CODE_LENGTH', code: 2 });
     });
 
     it('exits 4 when nothing listens', async () => {
-      const insists = ['--proof', 'K7QM-482913', '--allow-insecure-proof-arg'];
+      const insists = ['--proof', '7ZK4-650491', '--allow-insecure-proof-arg'];
       expect(await reasonOf(insists)).toEqual({ reason: 'SERVER_UNREACHABLE', code: 4 });
     });
   });

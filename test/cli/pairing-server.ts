@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
-  Metadata,
   type ServerDuplexStream,
   status,
 } from '@grpc/grpc-js';
@@ -11,8 +10,6 @@ import { verifyCsr, type VerifiedCsr } from '../../src/ca/csr.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
 import type { Endpoint } from '../../src/client/grpc/endpoint.js';
-import { ErrorInfo } from '../../src/generated/google/rpc/error_details.js';
-import { Status } from '../../src/generated/google/rpc/status.js';
 import {
   type CollectRequest,
   CollectResponse,
@@ -30,6 +27,7 @@ import { type PendingProof, respondToHello } from '../../src/pairing/protocol/se
 import { drawScalar, Scalar } from '../../src/spake2plus/p256.js';
 import { decoyVerifier, makeVerifier, type Verifier } from '../../src/spake2plus/verifier.js';
 import { TestCa, verifiedCsr } from '../ca/test-ca.js';
+import { domainStatus } from './domain-status.js';
 import { startGrpcServer, type RunningServer } from './grpc-server.js';
 
 type PairCall = ServerDuplexStream<PairRequest, PairResponse>;
@@ -251,12 +249,4 @@ export class PairingServer {
       sequence: 7,
     };
   }
-}
-
-function domainStatus(code: status, reason: string, message: string): Record<string, unknown> {
-  const info = ErrorInfo.encode({ reason, domain: 'palyra', metadata: {} }).finish();
-  const details = [{ typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(info) }];
-  const metadata = new Metadata();
-  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message, details }).finish()));
-  return { code, details: message, metadata };
 }
