@@ -18,6 +18,10 @@ export class ClientStream implements AsyncIterable<NodeResponse>, AsyncIterator<
   readonly #responses: NodeResponse[] = [];
   #id: number | undefined;
   #waiter: Waiter | undefined;
+  readonly #onAbort = (): void => {
+    this.#cancel();
+    this.abort(new DomainError('timeout', 'CANCELLED', 'the call was cancelled'));
+  };
   #outcome: { readonly error: Error | undefined } | undefined;
   #inputEnded = false;
   #cancelled = false;
@@ -25,15 +29,10 @@ export class ClientStream implements AsyncIterable<NodeResponse>, AsyncIterator<
   constructor(
     private readonly connection: QuicConnection,
     private readonly request: { readonly bytes: Buffer; readonly fin: boolean },
-    signal: AbortSignal | undefined,
+    private readonly signal: AbortSignal | undefined,
   ) {
-    if (signal === undefined) return;
-    const onAbort = (): void => {
-      this.#cancel();
-      this.abort(new DomainError('timeout', 'CANCELLED', 'the call was cancelled'));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) this.#onAbort();
+    else signal?.addEventListener('abort', this.#onAbort);
   }
 
   get isCancelled(): boolean {
@@ -122,6 +121,7 @@ export class ClientStream implements AsyncIterable<NodeResponse>, AsyncIterator<
   #settle(error: Error | undefined): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = { error };
+    this.signal?.removeEventListener('abort', this.#onAbort);
     const waiter = this.#waiter;
     this.#waiter = undefined;
     if (error === undefined) waiter?.resolve({ done: true, value: undefined });

@@ -1,10 +1,11 @@
 import { ClientProxy, type ReadPacket, type WritePacket } from '@nestjs/microservices';
 import { DomainError } from '../errors/domain-error.js';
+import { responseError } from './response-error.js';
 import { QuicClient, type QuicClientOptions } from './quic-client.js';
 
 /**
  * Nest's client for node RPC: `proxy.send('node.health', params)` is one request on one stream, and the observable gives
- * the `result` of each response. An `ok: false` response is an error whose `reason` is the code.
+ * the `result` of each response. An `ok: false` response is an error, see `responseError`.
  */
 export class QuicClientProxy extends ClientProxy {
   #connecting: Promise<QuicClient> | undefined;
@@ -67,15 +68,9 @@ export class QuicClientProxy extends ClientProxy {
     const params = packet.data as object | undefined;
     const call = { ...(params === undefined ? {} : { params }), signal };
     for await (const response of client.stream(String(packet.pattern), call)) {
-      if (!response.ok) throw callError(response.error, response.result);
+      if (!response.ok) throw responseError(response);
       callback({ response: response.result ?? {} });
     }
     callback({ isDisposed: true });
   }
-}
-
-function callError(code: string | undefined, result: object | undefined): DomainError {
-  const message =
-    result !== undefined && 'message' in result ? String(result.message) : 'the call was refused';
-  return new DomainError('wrong_state', (code ?? 'error').toUpperCase(), message);
 }

@@ -1,4 +1,5 @@
 import quiche from '@matrixai/quic/native/quiche.js';
+import type { Config } from '@matrixai/quic/native/types.js';
 import { X509Certificate, randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
@@ -85,7 +86,7 @@ export class QuicClient implements ConnectionOwner {
     private readonly options: ClientSettings,
     private readonly socket: UdpSocket,
     remote: HostPort,
-    configs: QuicheConfigs,
+    config: Config,
   ) {
     this.#clock = options.clock ?? systemClock;
     this.#deadline = this.#clock.monotonic() + options.connectTimeoutMs;
@@ -108,7 +109,7 @@ export class QuicClient implements ConnectionOwner {
         randomBytes(OUR_CONNECTION_ID_BYTES),
         local,
         remote,
-        configs.forClient(),
+        config,
       ),
       local,
       turns: new TurnQueue(() => {
@@ -129,11 +130,11 @@ export class QuicClient implements ConnectionOwner {
    */
   static async connect(options: QuicClientOptions): Promise<QuicClient> {
     const settings: ClientSettings = { ...DEFAULTS, ...options };
-    const configs = configsFor(settings);
+    const config = configFor(settings);
     const remote = await resolve(settings.host, settings.port);
     const at = { host: isIPv6(remote.host) ? '::' : '0.0.0.0', port: 0 };
     const socket = await UdpSocket.bind(at, SOCKET_BUFFER_BYTES);
-    const client = new QuicClient(settings, socket, remote, configs);
+    const client = await opened(socket, () => new QuicClient(settings, socket, remote, config));
     socket.start({
       onDatagram: (datagram, from) => {
         client.receive(datagram, from);
@@ -287,12 +288,10 @@ export class QuicClient implements ConnectionOwner {
   }
 }
 
-function configsFor(options: ClientSettings): QuicheConfigs {
+function configFor(options: ClientSettings): Config {
+  const transport = { ...options, maxStreams: 0, maxDatagramBytes: MAX_DATAGRAM_BYTES };
   try {
-    return new QuicheConfigs(
-      { roots: options.roots, own: options.identity },
-      { ...options, maxStreams: 0, maxDatagramBytes: MAX_DATAGRAM_BYTES },
-    );
+    return new QuicheConfigs({ roots: options.roots, own: options.identity }, transport).forClient();
   } catch (cause) {
     throw new DomainError(
       'malformed',
@@ -300,6 +299,18 @@ function configsFor(options: ClientSettings): QuicheConfigs {
       'the certificate, key or roots cannot be used for a QUIC connection',
       { cause },
     );
+  }
+}
+
+/** Makes the client on its socket, which must not stay open when that fails. */
+async function opened(socket: UdpSocket, make: () => QuicClient): Promise<QuicClient> {
+  try {
+    return make();
+  } catch (cause) {
+    await socket.close();
+    throw new DomainError('unavailable', 'SERVER_UNREACHABLE', 'the address cannot be used for QUIC', {
+      cause,
+    });
   }
 }
 

@@ -68,6 +68,7 @@ export class QuicConnection {
   #gone = false;
   #closePacket: { readonly bytes: Buffer; readonly to: HostPort } | undefined;
   #packetsWhileClosing = 0;
+  #from: HostPort | undefined;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -109,6 +110,7 @@ export class QuicConnection {
       return false;
     }
     let processed = true;
+    this.#notePath(from);
     try {
       this.#native.recv(datagram, { from, to: this.#parts.local });
     } catch {
@@ -239,6 +241,17 @@ export class QuicConnection {
     this.#parts.turns.mark(this);
   }
 
+  /** A NAT may move a peer to another port; quiche keeps a list of such events, which nobody else empties. */
+  #notePath(from: HostPort): void {
+    if (this.#from?.port === from.port && this.#from.host === from.host) return;
+    this.#from = from;
+    try {
+      while (isPresent(this.#native.pathEventNext()));
+    } catch {
+      // The list is empty.
+    }
+  }
+
   #noteProgress(): void {
     if (!this.#established && this.#native.isEstablished()) {
       this.#established = true;
@@ -321,3 +334,6 @@ export class QuicConnection {
     this.#owner?.onGone();
   }
 }
+
+/** quiche's binding answers null for nothing, whatever its types say. */
+const isPresent = (value: object | null): boolean => value !== null;

@@ -170,7 +170,9 @@ export class QuicEndpoint implements NodeConnections {
   #configsFor(material: QuicRuntimeTlsMaterial): QuicheConfigs {
     const own = { chain: material.chain, key: material.key };
     try {
-      return new QuicheConfigs({ roots: material.bundle, own }, this.#settings);
+      const configs = new QuicheConfigs({ roots: material.bundle, own }, this.#settings);
+      configs.forServer(0n);
+      return configs;
     } catch (cause) {
       throw new DomainError(
         'malformed',

@@ -37,7 +37,7 @@ interface EncodedIdentity {
 export class QuicheConfigs {
   readonly #identity: EncodedIdentity;
 
-  /** Throws when quiche cannot use the PEM texts. */
+  /** The PEM texts are looked at by `forServer` and `forClient`, which throw when quiche cannot use them. */
   constructor(
     identity: TlsIdentity,
     private readonly transport: TransportSettings,
@@ -47,7 +47,6 @@ export class QuicheConfigs {
       keys: identity.own && [Buffer.from(identity.own.key)],
       chains: identity.own && [Buffer.from(identity.own.chain)],
     };
-    this.forClient();
   }
 
   /** `resetToken`: the connection's stateless reset token, as an unsigned 128-bit integer. */

@@ -211,7 +211,7 @@ describe('node RPC through Nest', () => {
     const events = await lastValueFrom(proxy.send('node.stream_events', {}).pipe(toArray()));
     expect(events).toHaveLength(3);
     await expect(firstValueFrom(proxy.send('test.conflict', {}))).rejects.toMatchObject({
-      reason: 'REFUSED',
+      reason: 'CERTIFICATE_CONFLICT',
     });
   });
 });
