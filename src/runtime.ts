@@ -1,5 +1,6 @@
 import type { Settings } from './config/settings.js';
-import type { CommittedReader, StoreTime, UnitOfWork } from './database/unit-of-work.js';
+import type { Store } from './database/open-store.js';
+import type { StoreTime } from './database/unit-of-work.js';
 import type { Clock } from './time/clock.js';
 
 /**
@@ -9,9 +10,7 @@ import type { Clock } from './time/clock.js';
 export interface Runtime {
   readonly settings: Settings;
   readonly clock: Clock;
-  readonly unitOfWork: UnitOfWork;
-  readonly committed: CommittedReader;
-  readonly storeTime: StoreTimeSource;
+  readonly store: Store;
 }
 
 /** Epoch and audit sequence of the last committed unit. */
@@ -20,6 +19,7 @@ export interface StoreTimeSource {
 }
 
 /** Injection tokens. */
+export const STORE = Symbol('Store');
 export const SETTINGS = Symbol('Settings');
 export const CLOCK = Symbol('Clock');
 export const UNIT_OF_WORK = Symbol('UnitOfWork');

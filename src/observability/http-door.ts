@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { HttpSettings } from '../config/settings.js';
 

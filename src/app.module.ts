@@ -1,0 +1,76 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { CaModule } from './ca/ca.module.js';
+import { CertificateAuthority } from './ca/certificate-authority.js';
+import { ServerCertificates } from './ca/server-certificates.js';
+import type { Settings } from './config/settings.js';
+import type { UnitOfWork } from './database/unit-of-work.js';
+import { CallerGuard } from './grpc/caller.guard.js';
+import { DomainErrorFilter } from './grpc/domain-error.filter.js';
+import { FAILURE_LOG, type FailureLog } from './grpc/failure-log.js';
+import { StoreTimeInterceptor } from './grpc/store-time.interceptor.js';
+import { IdentityModule } from './identity/identity.module.js';
+import { ObservabilityModule, type ObservabilityParts } from './observability/observability.module.js';
+import { StatusController } from './observability/status.controller.js';
+import { OperatorsModule } from './operators/operators.module.js';
+import { PairingModule } from './pairing/pairing.module.js';
+import { QuicModule } from './quic/quic.module.js';
+import { CLOCK, type Runtime, SETTINGS, UNIT_OF_WORK } from './runtime.js';
+import { RuntimeModule } from './runtime.module.js';
+import type { Clock } from './time/clock.js';
+
+/** What the application is handed when it is made. */
+export interface AppParts extends ObservabilityParts {
+  readonly runtime: Runtime;
+  readonly failures: FailureLog;
+}
+
+/** The whole service; one filter, one guard and one interceptor for all doors. */
+@Module({
+  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule],
+  controllers: [StatusController],
+})
+export class AppModule {
+  static of(parts: AppParts): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [RuntimeModule.of(parts.runtime), ObservabilityModule.of(parts)],
+      providers: [
+        { provide: FAILURE_LOG, useValue: parts.failures },
+        { provide: APP_FILTER, useClass: DomainErrorFilter },
+        { provide: APP_GUARD, useClass: CallerGuard },
+        { provide: APP_INTERCEPTOR, useClass: StoreTimeInterceptor },
+        {
+          provide: ServerCertificates,
+          inject: [CertificateAuthority, UNIT_OF_WORK, CLOCK, SETTINGS],
+          useFactory: (
+            authority: CertificateAuthority,
+            unitOfWork: UnitOfWork,
+            clock: Clock,
+            settings: Settings,
+          ) => serverCertificates(authority, unitOfWork, clock, settings, parts.failures),
+        },
+      ],
+    };
+  }
+}
+
+async function serverCertificates(
+  authority: CertificateAuthority,
+  unitOfWork: UnitOfWork,
+  clock: Clock,
+  settings: Settings,
+  failures: FailureLog,
+): Promise<ServerCertificates> {
+  const certificates = new ServerCertificates({
+    authority,
+    unitOfWork,
+    clock,
+    names: settings.cluster.serverNames,
+    onError: (door, error) => {
+      failures.report(error, `renewal of the ${door} certificate`);
+    },
+  });
+  await certificates.start();
+  return certificates;
+}

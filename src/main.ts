@@ -1,0 +1,205 @@
+import 'reflect-metadata';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setLogger as setGrpcLogger } from '@grpc/grpc-js';
+import type { INestApplication, NestApplicationOptions } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { AppModule } from './app.module.js';
+import { CertificateAuthority } from './ca/certificate-authority.js';
+import { ServerCertificates } from './ca/server-certificates.js';
+import { trustBundlePem } from './ca/trust-bundle.js';
+import type { Settings, StoreSettings } from './config/settings.js';
+import { formatHostPort } from './config/values.js';
+import { type Store, openStore } from './database/open-store.js';
+import type { DoorAddresses } from './door-addresses.js';
+import { Doors } from './doors.js';
+import { failureLog } from './grpc/failure-log.js';
+import { httpAdapter } from './observability/http-door.js';
+import { type Logger, createLogger } from './observability/logger.js';
+import { MetricsToken } from './observability/metrics-token.js';
+import { Metrics } from './observability/metrics.js';
+import { NestLogger } from './observability/nest-logger.js';
+import { Readiness } from './observability/readiness.js';
+import { rootExpiresAt } from './observability/root-expiry.js';
+import type { MasterKeySource } from './secret-store/master-key.js';
+import { type Clock, systemClock } from './time/clock.js';
+import { VERSION } from './version.js';
+
+export interface ServiceOptions {
+  /** By default one on standard output, by the settings. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+/** A service whose doors are open. Addresses are `host:port` with the ports that the system chose. */
+export interface RunningService {
+  readonly grpcAddress: string;
+  readonly quicAddress: string;
+  readonly httpAddress: string;
+  /** Ends it gracefully: no new calls, open ones finish within the grace time, then the store. Repeatable. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the service: store, CA and server certificates first, then the doors. Resolves when everything listens and the
+ * `ready` event is logged. Rejects with one error and leaves nothing open when any of it fails.
+ */
+export async function startService(
+  settings: Settings,
+  options: ServiceOptions = {},
+): Promise<RunningService> {
+  process.umask(0o077);
+  const logger =
+    options.logger ?? createLogger({ level: settings.process.logLevel, format: settings.process.logFormat });
+  const clock = options.clock ?? systemClock;
+  quietGrpc(logger);
+  const metricsToken = MetricsToken.fromFile(settings.http.metricsTokenFile);
+  const { dataDir } = settings.store;
+  const store = await openStore({ dataDir, masterKey: masterKeySource(settings.store), clock });
+  try {
+    return await new Service(settings, logger, clock, store, metricsToken).start();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Runs the service until SIGTERM or SIGINT asks it to end; a second signal ends the process at once. */
+export async function runService(settings: Settings, options: ServiceOptions = {}): Promise<void> {
+  const asked = signalled();
+  const service = await startService(settings, options);
+  await asked;
+  await service.close();
+}
+
+/** One run of the service on an open store. */
+class Service {
+  private readonly metrics = new Metrics();
+  private readonly readiness = new Readiness((check, passed) => {
+    this.metrics.readinessChecked(check, passed);
+  });
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly logger: Logger,
+    private readonly clock: Clock,
+    private readonly store: Store,
+    private readonly metricsToken: MetricsToken,
+  ) {}
+
+  async start(): Promise<RunningService> {
+    const runtime = { settings: this.settings, clock: this.clock, store: this.store };
+    const failures = failureLog(this.logger);
+    const module = AppModule.of({ runtime, failures, ...this.observability() });
+    const app = await NestFactory.create(module, httpAdapter(this.settings.http), this.nestOptions());
+    try {
+      await this.publishBundle(app);
+      const doors = new Doors(app, { runtime, failures, metrics: this.metrics, logger: this.logger });
+      const addresses = await doors.open();
+      this.watch(app, doors);
+      return this.running(app, doors, addresses);
+    } catch (error) {
+      await this.closeApp(app);
+      throw error;
+    }
+  }
+
+  private observability(): { metrics: Metrics; readiness: Readiness; metricsToken: MetricsToken } {
+    return { metrics: this.metrics, readiness: this.readiness, metricsToken: this.metricsToken };
+  }
+
+  private nestOptions(): Pick<NestApplicationOptions, 'logger' | 'abortOnError' | 'bodyParser'> {
+    return { logger: new NestLogger(this.logger), abortOnError: false, bodyParser: false };
+  }
+
+  /** `ca.pem`: the roots, public, for clients on this machine. */
+  private async publishBundle(app: INestApplication): Promise<void> {
+    const bundle = app.get(CertificateAuthority).trustBundle();
+    await writeFile(join(this.settings.store.dataDir, 'ca.pem'), trustBundlePem(bundle));
+  }
+
+  private watch(app: INestApplication, doors: Doors): void {
+    const certificates = app.get(ServerCertificates);
+    const authority = app.get(CertificateAuthority);
+    const expiries = (): Record<'root' | 'grpc' | 'quic', number> => ({
+      root: rootExpiresAt(authority),
+      grpc: certificates.material('grpc').expiresAt,
+      quic: certificates.material('quic').expiresAt,
+    });
+    this.metrics.readFrom({
+      storeTime: () => this.store.storeTime(),
+      quicConnections: () => doors.quic.endpoint.admittedConnections,
+      certificateExpiries: expiries,
+    });
+    this.readiness.add('store', () => this.store.committed.secrets.list('check', { limit: 1 }));
+    this.readiness.add('certificates', () => {
+      requireAll(Object.values(expiries()).map((expiresAt) => expiresAt > this.clock.now()));
+    });
+    this.readiness.add('quic', () => {
+      requireAll([doors.quic.address !== undefined]);
+    });
+  }
+
+  private running(app: INestApplication, doors: Doors, addresses: DoorAddresses): RunningService {
+    const { grpc, quic, http } = addresses;
+    if (grpc === undefined || quic === undefined || http === undefined) {
+      throw new Error('a door is open without an address');
+    }
+    const shown = { grpc: formatHostPort(grpc), quic: formatHostPort(quic), http: formatHostPort(http) };
+    this.logger.info({ event: 'ready', ...shown, version: VERSION }, 'ready');
+    return {
+      grpcAddress: shown.grpc,
+      quicAddress: shown.quic,
+      httpAddress: shown.http,
+      close: () => (this.#closing ??= this.close(app, doors)),
+    };
+  }
+
+  private async close(app: INestApplication, doors: Doors): Promise<void> {
+    this.logger.info({ event: 'stopping' }, 'stopping');
+    this.readiness.drain();
+    doors.stopServing();
+    await this.closeApp(app);
+    await this.store.close();
+    this.logger.info({ event: 'stopped' }, 'stopped');
+  }
+
+  private async closeApp(app: INestApplication): Promise<void> {
+    await app.close();
+    await app.get(ServerCertificates).stop();
+  }
+}
+
+function masterKeySource(settings: StoreSettings): MasterKeySource {
+  if (settings.passphraseFile !== undefined) {
+    return { kind: 'passphrase-file', path: settings.passphraseFile };
+  }
+  return settings.keyFile === undefined
+    ? { kind: 'default-key-file' }
+    : { kind: 'key-file', path: settings.keyFile };
+}
+
+/** grpc-js writes what strangers send to standard error unless it is told where else. */
+function quietGrpc(logger: Logger): void {
+  const write = (message?: unknown): void => {
+    logger.debug({ context: 'grpc-js' }, String(message));
+  };
+  setGrpcLogger({ error: write, info: write, debug: write });
+}
+
+function requireAll(conditions: readonly boolean[]): void {
+  if (conditions.includes(false)) {
+    throw new Error('a condition does not hold');
+  }
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        resolve();
+      });
+    }
+  });
+}

@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+
+/** Version of this program, from its package.json, which stands one level above `src/` and `dist/` alike. */
+export const VERSION: string = readVersion();
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
