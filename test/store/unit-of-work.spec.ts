@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { InMemoryUnitOfWork } from '../../src/database/in-memory-unit-of-work.js';
 import { SecretRow } from '../../src/secret-store/secret.entity.js';
 import type { Unit } from '../../src/database/unit-of-work.js';
+import { ManualClock } from '../../src/time/clock.js';
 import { auditFindings } from './audit-findings.js';
 import { TemporaryStore } from './temporary-store.js';
 
@@ -201,6 +202,21 @@ describe('SqliteUnitOfWork', () => {
     await run(writing(2));
     expect(await subjects()).toEqual(['n/2']);
     expect(temporary.store.storeTime().sequence).toBe(2);
+  });
+
+  it('takes the chain back when a unit fails while its entries are chained', async () => {
+    const clock = new ManualClock(1_780_000_000_123);
+    await temporary.reopen({ clock });
+    const readings = [clock.now(), Number.NaN];
+    clock.now = () => readings.shift() ?? 1_780_000_000_124;
+    const twoEntries = run(async (unit) => {
+      await writing(1)(unit);
+      await writing(2)(unit);
+    });
+    await expect(twoEntries).rejects.toMatchObject({ name: 'CanonicalEncodingError' });
+    await run(writing(3));
+    expect(await subjects()).toEqual(['n/3']);
+    expect(await auditFindings(temporary.store)).toEqual([]);
   });
 
   it('tells of commits that added to the change log, after they are readable', async () => {
