@@ -11,15 +11,14 @@ export interface Deadline {
   clear(): void;
 }
 
-/** What `--timeout` says, together with Ctrl-C. `advice` is for a person whose time has passed. */
-export function startDeadline(context: CliContext, text: string | undefined, advice?: string): Deadline {
+/** What `--timeout` says, together with Ctrl-C. */
+export function startDeadline(context: CliContext, text: string | undefined): Deadline {
   const interruption = context.interruption();
   if (text === undefined) return { signal: interruption, timeoutMs: undefined, clear: () => undefined };
   const timeoutMs = readDuration('--timeout', text);
   const passed = new AbortController();
   const timer = setTimeout(() => {
-    const options = advice === undefined ? {} : { advice };
-    passed.abort(new ClientError('timeout', 'TIMEOUT', `${text} have passed`, options));
+    passed.abort(new ClientError('timeout', 'TIMEOUT', `${text} have passed`));
   }, timeoutMs);
   return {
     signal: AbortSignal.any([interruption, passed.signal]),

@@ -36,7 +36,6 @@ const EXIT_OF_KIND: Partial<Record<ErrorKind, ExitCode>> = {
   malformed: EXIT_CODE.usage,
   unauthenticated: EXIT_CODE.refused,
   forbidden: EXIT_CODE.refused,
-  unavailable: EXIT_CODE.unreachable,
 };
 
 /** By the server's reason first, then by its code. The server's own message often says it already. */

@@ -30,7 +30,9 @@ export async function pair(context: CliContext, options: PairOptions): Promise<v
   requireOneProof(options);
   const clientKind = readKind(options.kind);
   const endpoint = options.endpoint === undefined ? undefined : requireEndpoint(options.endpoint);
-  const deadline = startDeadline(context, options.timeout, RUN_AGAIN);
+  const deadline = startDeadline(context, options.timeout);
+  const report = pairingReporter(context.output(options), () => context.clock.now());
+  const progress = { saved: false };
   try {
     await pairDevice(
       {
@@ -45,11 +47,24 @@ export async function pair(context: CliContext, options: PairOptions): Promise<v
         clock: context.clock,
         random: systemRandomBytes,
       },
-      pairingReporter(context.output(options), () => context.clock.now()),
+      (event) => {
+        progress.saved ||= event.event === 'device';
+        report(event);
+      },
     );
+  } catch (error) {
+    throw progress.saved ? withAdvice(error) : error;
   } finally {
     deadline.clear();
   }
+}
+
+/** Once the pending record is saved, nothing is lost by stopping: say so. */
+function withAdvice(error: unknown): unknown {
+  const stopped =
+    error instanceof ClientError && ['interrupted', 'timeout', 'unreachable'].includes(error.failure);
+  if (!stopped) return error;
+  return new ClientError(error.failure, error.reason, error.message, { advice: RUN_AGAIN, cause: error });
 }
 
 function requireOneProof(options: PairOptions): void {

@@ -22,6 +22,12 @@ export type CollectOutcome =
   /** The server knows nothing of it: begin again. */
   | { readonly outcome: 'not_found' };
 
+export interface CollectionOptions {
+  /** Whether a server was spoken with just now: then one that is away is waited for. */
+  readonly contacted: boolean;
+  readonly signal: AbortSignal;
+}
+
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 15_000;
 
@@ -32,15 +38,15 @@ const LONGEST_RETRY_MS = 15_000;
 export async function collectCertificate(
   pending: PendingPairing,
   observe: PairingObserver,
-  signal: AbortSignal,
+  { contacted, signal }: CollectionOptions,
 ): Promise<CollectOutcome> {
-  const waiting = new Waiting(observe);
+  const waiting = new Waiting(observe, contacted);
   let retryMs = FIRST_RETRY_MS;
   for (;;) {
     const round = await askAll(pending, waiting, signal);
     if ('outcome' in round) return round;
     if (round.answered) retryMs = FIRST_RETRY_MS;
-    if (!waiting.begun || isFinal(round.failure)) throw round.failure ?? nothingToAsk();
+    if (!waiting.contacted || isFinal(round.failure)) throw round.failure ?? nothingToAsk();
     if (round.failure !== undefined) waiting.lost(round.failure);
     await pause(retryMs, round.failure, signal);
     retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
@@ -108,17 +114,22 @@ function outcomeOf(answer: CollectResponse): CollectOutcome | undefined {
 /** Tells the observer once that the device waits, and once each time that the server goes away. */
 class Waiting {
   #told = false;
-  #connected = false;
+  #connected: boolean;
 
-  constructor(private readonly observe: PairingObserver) {}
+  constructor(
+    private readonly observe: PairingObserver,
+    private everContacted: boolean,
+  ) {
+    this.#connected = everContacted;
+  }
 
-  /** Whether any server has answered yet. */
-  get begun(): boolean {
-    return this.#told;
+  get contacted(): boolean {
+    return this.everContacted;
   }
 
   answered(answer: CollectResponse): void {
     this.#connected = true;
+    this.everContacted = true;
     if (this.#told) return;
     this.#told = true;
     const { requestId, expireTime } = answer;

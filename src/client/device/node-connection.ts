@@ -1,8 +1,8 @@
 import { encodePem } from '../../ca/pem.js';
-import { DomainError } from '../../errors/domain-error.js';
+import { DomainError, type ErrorKind } from '../../errors/domain-error.js';
 import { formatHostPort } from '../../quic/network-address.js';
 import { QuicClient } from '../../quic/quic-client.js';
-import { ClientError } from '../client-error.js';
+import { ClientError, type ClientFailure } from '../client-error.js';
 import { type Endpoint, parseEndpoint } from '../grpc/endpoint.js';
 import type { StoredCertificate } from './device-records.js';
 
@@ -12,8 +12,8 @@ export interface NodeConnection {
 }
 
 /**
- * Connects a paired device over QUIC, trying the endpoints in turn until one is there. Throws the `DomainError` of the
- * first that refuses, or of the last that did not answer.
+ * Connects a paired device over QUIC, trying the endpoints in turn until one is there. Throws a `ClientError`: `refused`
+ * by the first that does, `unreachable` when none answered.
  */
 export async function connectNode(
   certificate: StoredCertificate,
@@ -32,11 +32,11 @@ export async function connectNode(
     try {
       return { endpoint, client: await connectTo(certificate, endpoint, connectTimeoutMs) };
     } catch (error) {
-      if (!(error instanceof DomainError) || error.kind !== 'unavailable') throw error;
+      if (!(error instanceof DomainError) || error.kind !== 'unavailable') throw nodeFailure(error);
       failure = error;
     }
   }
-  throw failure;
+  throw nodeFailure(failure);
 }
 
 /** Where the device may find QUIC: on the host it dialled at pairing with the ports it was told, then as it was told. */
@@ -51,6 +51,20 @@ export function quicEndpoints({ cluster }: StoredCertificate): Endpoint[] {
 function endpointsOf(texts: readonly string[]): Endpoint[] {
   return texts.map(parseEndpoint).filter((endpoint) => endpoint !== undefined);
 }
+
+/** How QUIC says that a connection did not come about or ended, in the client's terms; other errors as they are. */
+export function nodeFailure(error: unknown): unknown {
+  if (!(error instanceof DomainError)) return error;
+  const options = { cause: error };
+  return new ClientError(FAILURE_OF_KIND[error.kind] ?? 'failed', error.reason, error.message, options);
+}
+
+const FAILURE_OF_KIND: Partial<Record<ErrorKind, ClientFailure>> = {
+  unauthenticated: 'refused',
+  forbidden: 'refused',
+  unavailable: 'unreachable',
+  timeout: 'unreachable',
+};
 
 async function connectTo(
   { cluster, chain, certificateKey }: StoredCertificate,

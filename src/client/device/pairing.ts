@@ -107,8 +107,10 @@ class PairingSession {
     }
     this.observe({ event: 'resumed' });
     this.observe({ event: 'device', ...shownIdentity(pending) });
-    const outcome = await collectCertificate(pending, this.observe, this.options.signal);
-    const certificate = await settlePairing(this.store, pending, outcome, this.options.clock, this.observe);
+    const { endpoint, signal } = this.options;
+    const dialled = endpoint === undefined ? pending : withEndpoint(pending, endpoint);
+    const outcome = await collectCertificate(dialled, this.observe, { contacted: false, signal });
+    const certificate = await settlePairing(this.store, dialled, outcome, this.options.clock, this.observe);
     if (certificate === undefined) this.observe({ event: 'dropped', why: 'not_found' });
     return certificate;
   }
@@ -123,7 +125,8 @@ class PairingSession {
     const { pending, store, failure } = await this.#pair(target, handshake, (server) =>
       this.#pendingOf(endpoint, identity, certificateKey, server),
     );
-    const outcome = await collectCertificate(pending, this.observe, this.options.signal);
+    const { signal } = this.options;
+    const outcome = await collectCertificate(pending, this.observe, { contacted: true, signal });
     const certificate = await settlePairing(store, pending, outcome, this.options.clock, this.observe);
     if (certificate !== undefined) return certificate;
     throw failure ?? beginAgain();
@@ -232,6 +235,12 @@ class PairingSession {
     await writePending(this.store, pending);
     return this.store;
   }
+}
+
+/** The server may be found elsewhere by now; it is known by the bundle, not by its address. */
+function withEndpoint(pending: PendingPairing, endpoint: Endpoint): PendingPairing {
+  const others = pending.cluster.grpcEndpoints.filter((text) => text !== endpoint.text);
+  return { ...pending, cluster: { ...pending.cluster, grpcEndpoints: [endpoint.text, ...others] } };
 }
 
 /** Another process made the store while this one spoke with the server: two pairings must not mix. */
