@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Store } from '../../src/database/open-store.js';
 import { openStore } from '../../src/database/open-store.js';
 import { auditFindings } from './audit-findings.js';
@@ -9,6 +9,9 @@ import { temporaryDirectory } from './temporary-store.js';
 
 const reopen = (dataDir: string): Promise<Store> =>
   openStore({ dataDir, masterKey: { kind: 'default-key-file' } });
+
+// Starts processes, which takes long on a busy machine.
+jest.setTimeout(90_000);
 
 describe('SIGKILL', () => {
   let directory: string;

@@ -16,17 +16,19 @@ import { temporaryDirectory } from './temporary-store.js';
 const PLAINTEXT = 'what nobody may read on this disk';
 const PASSPHRASE_COST = { n: 2 ** 15, r: 8, p: 1 };
 
+let directory: string;
 let dataDir: string;
 let opened: Store[];
 
 beforeEach(async () => {
-  dataDir = await temporaryDirectory();
+  directory = await temporaryDirectory();
+  dataDir = directory;
   opened = [];
 });
 
 afterEach(async () => {
   for (const store of opened) await store.close();
-  await rm(dataDir, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true });
 });
 
 async function open(options: Partial<OpenStoreOptions> = {}): Promise<Store> {
@@ -56,7 +58,7 @@ const recordOf = async (store: Store): Promise<string | undefined> =>
 
 describe('the first start', () => {
   it('makes directory, key, store and first audit entry, and the second one finds them', async () => {
-    dataDir = join(dataDir, 'below', 'here');
+    dataDir = join(directory, 'below', 'here');
     const clock = new ManualClock(1_780_000_000_123);
     const store = await open({ clock });
     expect(store.created).toBe(true);
