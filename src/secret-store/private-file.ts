@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { link, lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { DomainError } from '../errors/domain-error.js';
 
 /** Bits of a mode that let group or others read, write or enter. */
@@ -97,12 +97,23 @@ export async function createEmptyPrivateFile(path: string): Promise<void> {
 
 /** Makes the directory, 0700, with those above it; one that is there must be private. */
 export async function requirePrivateDirectory(path: string, privacy = systemFilePrivacy): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  await makeDirectories(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   const stats = await stat(path);
   if (!stats.isDirectory()) throw unreadable(path, undefined);
   privacy.requirePrivate(path, stats);
+}
+
+/**
+ * Node's own recursive `mkdir` never ends where a file system answers ENOENT although the directory above is there
+ * (/proc, some network mounts); this one asks for each directory once.
+ */
+async function makeDirectories(path: string): Promise<void> {
+  if ((await stat(path).catch(ignoring('ENOENT'))) !== undefined) return;
+  const parent = dirname(resolve(path));
+  if (parent !== resolve(path)) await makeDirectories(parent);
+  await mkdir(path, { mode: 0o700 }).catch(ignoring('EEXIST'));
 }
 
 /**
