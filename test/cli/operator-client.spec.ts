@@ -162,7 +162,10 @@ describe('operator client', () => {
   });
 
   it('says unreachable of a server that does not speak TLS', async () => {
-    const plain = createTcpServer((socket) => socket.end('220 hello\r\n'));
+    const plain = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.resume().end('220 hello\r\n');
+    });
     await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
     servers.push({ close: () => plain.close() });
     const endpoint = requireEndpoint(`127.0.0.1:${(plain.address() as AddressInfo).port}`);
