@@ -132,15 +132,14 @@ export class ServiceProcess {
     }
   }
 
-  /** What is committed: every table with its rows, each as JSON text (bytes in hex). Another connection, read-only. */
+  /** What is committed: every table with its rows in their order, each as JSON text with bytes in hex. */
   tables(): Record<string, string[]> {
     const database = new Database(join(this.dataDir, 'palyra.db'), { readonly: true });
     try {
       const names = database
         .prepare<[], { name: string }>(`SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`)
         .all();
-      const rows = (name: string): string[] =>
-        database.prepare(`SELECT * FROM "${name}"`).all().map(rowText).sort();
+      const rows = (name: string): string[] => database.prepare(`SELECT * FROM "${name}"`).all().map(rowText);
       return Object.fromEntries(names.map(({ name }) => [name, rows(name)]));
     } finally {
       database.close();
