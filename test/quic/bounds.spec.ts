@@ -69,10 +69,13 @@ describe('bounds of the QUIC door', () => {
     await open({ limit: 1 });
     const [first, second] = [await door.enrolled(), await door.enrolled()];
     const decided = gate();
-    door.registry.afterRead = () => decided.passed;
+    let waiting = 0;
+    door.registry.afterRead = () => {
+      waiting += 1;
+      return decided.passed;
+    };
     const attempts = [door.attempt(first), door.attempt(second)];
-    await eventually(() => door.endpoint.handshakesInProgress === 2);
-    await new Promise(setImmediate);
+    await eventually(() => waiting === 2);
     decided.open();
     expect((await Promise.all(attempts)).sort()).toEqual(['BUSY', 'answered']);
   });

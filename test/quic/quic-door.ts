@@ -208,6 +208,7 @@ export class TestDoor {
     try {
       const client = await this.connect(identity, changes);
       const response = await client.health();
+      await client.close();
       return response.ok ? 'answered' : String(response.error);
     } catch (error) {
       return error instanceof DomainError ? error.reason : String(error);

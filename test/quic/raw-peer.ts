@@ -104,11 +104,11 @@ export class RawPeer {
     await this.heard();
   }
 
-  /** Runs the connection until `done` or nothing has come for 300 ms. */
+  /** Runs the connection until `done` or nothing has come for two seconds. */
   async runUntil(done: () => boolean): Promise<void> {
     for (;;) {
       this.flush();
-      if (done() || !(await this.heard(300))) return;
+      if (done() || !(await this.heard(2_000))) return;
       this.process();
     }
   }
