@@ -16,7 +16,7 @@ import { issueLeaf, issueRoot, openIssuer } from '../../src/ca/issuer.js';
 import { checkOwnOutput } from '../../src/ca/output-check.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
 import { deviceProfile } from '../../src/ca/profiles.js';
-import { makeRoot, ROOT_LIFETIME_MS } from '../../src/ca/root-record.js';
+import { makeRoot, openRootRecord, ROOT_LIFETIME_MS } from '../../src/ca/root-record.js';
 import type { CertificateTemplate } from '../../src/ca/template.js';
 import { ManualClock } from '../../src/time/clock.js';
 import { TemporaryStore } from '../store/temporary-store.js';
@@ -216,6 +216,15 @@ describe('a damaged store', () => {
     await own.remove();
   });
 
+  it('whose CA record stands under another name is refused', async () => {
+    const record = await directory.store.committed.secrets.read(`ca/${authority.keyId}`);
+    const name = `ca/${'0'.repeat(40)}`;
+    await expect(openRootRecord(name, record!)).rejects.toMatchObject({
+      kind: 'corrupt',
+      reason: 'RECORD_CORRUPT',
+    });
+  });
+
   it('with two CA keys that sign is refused', async () => {
     const roots = await Promise.all([1, 2].map(() => makeRoot('edge.example', NOW, randomBytes)));
     expect(
@@ -225,6 +234,16 @@ describe('a damaged store', () => {
           settings,
         ),
     ).toThrow(expect.objectContaining({ kind: 'corrupt', reason: 'CA_STATE' }));
+  });
+});
+
+describe('an issuer', () => {
+  it('is not made of the key and certificate of a leaf', async () => {
+    const { csr, privateKey } = verifiedCsr();
+    const { der } = await authority.issueDeviceCertificate({ deviceId: DEVICE, csr, lifetimeMs: 60_000 });
+    const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+    await expect(openIssuer(pkcs8, der)).rejects.toThrow('not that of a CA');
+    await expect(openIssuer(newKey(), authority.signingRoot)).rejects.toThrow('not that of the certificate');
   });
 });
 
@@ -265,6 +284,18 @@ describe('the check of own output', () => {
         expect.objectContaining({ reason: 'ISSUANCE_CHECK', cause: 'signature' }),
       );
     }
+  });
+
+  it('stands between signing and everybody else', async () => {
+    const { issuer, template } = await sample();
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const order = { spki: template.spki, issuedAt: NOW, lifetimeMs: 60_000 };
+    await expect(
+      issueLeaf({ ...issuer, publicKey }, template.profile, order, randomBytes),
+    ).rejects.toMatchObject({
+      kind: 'internal',
+      reason: 'ISSUANCE_CHECK',
+    });
   });
 
   async function sample() {

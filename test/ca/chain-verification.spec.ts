@@ -121,6 +121,15 @@ describe('a chain', () => {
     expect(performance.now() - started).toBeLessThan(1000);
   });
 
+  it('may cost only so many signatures, even where a path hides among them', async () => {
+    const newer = await TestCa.create();
+    const { certificate } = await newer.device();
+    const cross = await makeIntermediate(ca, newer);
+    const detours = await Promise.all([1, 2, 3, 4].map(() => makeIntermediate(newer, newer)));
+    expect(verdict([certificate.der, cross, ...detours])).toMatchObject({ ok: true });
+    expect(verdict([certificate.der, ...detours, cross])).toEqual(refused('untrusted'));
+  });
+
   it('with unreadable certificates behind the leaf is judged without them', async () => {
     const { certificate } = await ca.device();
     expect(verdict([certificate.der, Buffer.from('junk'), Buffer.alloc(0)])).toMatchObject({ ok: true });
@@ -128,6 +137,14 @@ describe('a chain', () => {
 });
 
 describe('bytes that somebody changed', () => {
+  it('outside of what is signed: another signature algorithm', async () => {
+    const { certificate } = await ca.device();
+    const changed = Buffer.from(certificate.der);
+    const algorithm = Buffer.from('2a8648ce3d040302', 'hex');
+    changed[changed.lastIndexOf(algorithm) + algorithm.length - 1] = 0x03;
+    expect(verdict([changed])).toEqual(refused('malformed'));
+  });
+
   it('never pass and never throw', async () => {
     const { certificate } = await ca.device();
     const { der } = certificate;

@@ -47,8 +47,9 @@ interface Twist {
   readonly ca?: boolean;
   readonly keyUsage?: x509.KeyUsageFlags;
   readonly criticalUnknown?: boolean;
-  /** Who signs: our CA, a CA of the same name, the certificate itself, or a device's certificate. */
-  readonly signedBy?: 'foreign_ca' | 'itself' | 'device';
+  /** Who signs if not our CA: a CA of its name, the leaf's own key, a device's, or our CA's key under another name. */
+  readonly signedBy?: 'foreign_ca' | 'itself' | 'device' | 'other_name';
+  readonly namesTwice?: boolean;
 }
 
 interface NameContext {
@@ -61,6 +62,9 @@ const CLIENT = x509.ExtendedKeyUsage.clientAuth;
 const SERVER = x509.ExtendedKeyUsage.serverAuth;
 const ANY_PURPOSE = '2.5.29.37.0';
 
+/** Both of a CA and of a leaf; the library types a set of flags as if it were one of them. */
+const CA_USAGE: x509.KeyUsageFlags = x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.digitalSignature;
+
 const uri = (value: string): Name => ({ type: 'url', value });
 const deviceName = ({ trustDomain, deviceId }: NameContext): Name =>
   uri(`spiffe://${trustDomain}/device/${deviceId}`);
@@ -68,6 +72,7 @@ const deviceName = ({ trustDomain, deviceId }: NameContext): Name =>
 const TWISTS = {
   foreign_ca: { reason: 'untrusted', signedBy: 'foreign_ca' },
   self_signed: { reason: 'untrusted', signedBy: 'itself' },
+  other_issuer_name: { reason: 'untrusted', signedBy: 'other_name' },
   signed_by_device: { reason: 'untrusted', signedBy: 'device' },
   expired: { reason: 'expired', from: -2 * HOUR, until: -HOUR },
   not_yet_valid: { reason: 'not_yet_valid', from: HOUR, until: 2 * HOUR },
@@ -99,8 +104,9 @@ const TWISTS = {
     reason: 'trust_domain',
     names: ({ deviceId }) => [uri(`spiffe://other.palyra.internal/device/${deviceId}`)],
   },
-  ca_certificate: { reason: 'not_a_leaf', ca: true },
+  ca_certificate: { reason: 'not_a_leaf', ca: true, keyUsage: CA_USAGE },
   no_digital_signature: { reason: 'not_a_leaf', keyUsage: x509.KeyUsageFlags.keyAgreement },
+  two_san_extensions: { reason: 'malformed', namesTwice: true },
   critical_unknown: { reason: 'malformed', criticalUnknown: true },
 } as const satisfies Record<string, Twist>;
 
@@ -158,6 +164,7 @@ async function issuerOf(
   const keyId = root.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId ?? '';
   const ours = { key: createPrivateKey(ca.key), subject: root.subjectName, keyId, behind: [] };
   if (twist.signedBy === undefined) return ours;
+  if (twist.signedBy === 'other_name') return { ...ours, subject: new x509.Name('O=Palyra, CN=Another CA') };
   // Same name and key identifier as ours: only the signature tells it.
   if (twist.signedBy === 'foreign_ca') return { ...ours, key: newKey() };
   if (twist.signedBy === 'itself') return { ...ours, key: leafKey };
@@ -197,7 +204,7 @@ function extensionsOf(
   names: readonly Name[],
 ): x509.Extension[] {
   const { ca = false, purposes = [CLIENT] } = twist;
-  const usage = ca ? x509.KeyUsageFlags.keyCertSign : (twist.keyUsage ?? x509.KeyUsageFlags.digitalSignature);
+  const usage = twist.keyUsage ?? x509.KeyUsageFlags.digitalSignature;
   const extensions: x509.Extension[] = [
     new x509.BasicConstraintsExtension(ca, undefined, true),
     new x509.KeyUsagesExtension(usage, true),
@@ -206,6 +213,7 @@ function extensionsOf(
   ];
   if (purposes.length > 0) extensions.push(new x509.ExtendedKeyUsageExtension([...purposes]));
   if (names.length > 0) extensions.push(new x509.SubjectAlternativeNameExtension([...names]));
+  if (twist.namesTwice) extensions.push(new x509.SubjectAlternativeNameExtension([...names]));
   if (twist.criticalUnknown)
     extensions.push(new x509.Extension('1.3.6.1.4.1.99999.1', true, Buffer.from('0500', 'hex')));
   return extensions;

@@ -111,6 +111,36 @@ describe('the certificates of the doors', () => {
     expect(await auditedIssues()).toBe(4);
   });
 
+  it('are made anew when the root did not sign them', async () => {
+    const first = await start();
+    const { unitOfWork } = directory.store;
+    await unitOfWork.run(async (unit) => {
+      const record = JSON.parse(String(await unit.secrets.read('server/grpc'))) as { certificate: string };
+      const forged = Buffer.from(record.certificate, 'base64');
+      forged[forged.length - 1]! ^= 1;
+      const changed = { ...record, certificate: forged.toString('base64') };
+      await unit.secrets.write('server/grpc', Buffer.from(JSON.stringify(changed)));
+    });
+    const second = await start();
+    expect(second.material('grpc').chain).not.toBe(first.material('grpc').chain);
+    expect(second.material('quic').chain).toBe(first.material('quic').chain);
+    expect(await auditedIssues()).toBe(3);
+  });
+
+  it('stop the start when a key is not that of its certificate', async () => {
+    await start();
+    const { unitOfWork } = directory.store;
+    await unitOfWork.run(async (unit) => {
+      const [one, other] = await Promise.all(
+        SERVER_DOORS.map((door) => unit.secrets.read(serverRecordName(door))),
+      );
+      const { privateKey } = JSON.parse(String(one)) as { privateKey: string };
+      const record = JSON.parse(String(other)) as object;
+      await unit.secrets.write('server/quic', Buffer.from(JSON.stringify({ ...record, privateKey })));
+    });
+    await expect(start()).rejects.toMatchObject({ kind: 'corrupt', reason: 'RECORD_CORRUPT' });
+  });
+
   it('stop the start with an error that names the record when it is damaged', async () => {
     await start();
     await directory.store.unitOfWork.run((unit) => unit.secrets.write('server/quic', Buffer.from('{"v":1}')));
