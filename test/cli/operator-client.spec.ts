@@ -45,12 +45,18 @@ describe('operator client', () => {
     callback(null, GetStatusResponse.fromPartial({ version: '1.2.3' }));
   };
 
-  async function serve(chain: readonly Issued[], answer: Answer = answerStatus): Promise<RunningServer> {
+  async function serve(
+    chain: readonly Issued[],
+    answer: Answer = answerStatus,
+    key = chain[0]!.keyPem,
+  ): Promise<RunningServer> {
     const getStatus: Answer = (call, callback) => {
       seen.push(...call.metadata.get('authorization').map(String));
       answer(call, callback);
     };
-    const server = await startGrpcServer(tlsMaterial(chain), [[ControlPlaneService, { getStatus }]]);
+    const server = await startGrpcServer({ ...tlsMaterial(chain), key }, [
+      [ControlPlaneService, { getStatus }],
+    ]);
     servers.push(server);
     return server;
   }
@@ -102,6 +108,20 @@ describe('operator client', () => {
     const server = await serve([await controlPlaneLeaf(forged, TRUST_DOMAIN), root]);
     const error = await failure(connect(server).then(async (client) => client.getStatus()));
     expect(error).toMatchObject({ failure: 'refused', reason: 'FALSE_SERVER' });
+    expect(seen).toEqual([]);
+  });
+
+  it('sends nothing to a server that certified the pinned key anew', async () => {
+    const uri = `spiffe://${TRUST_DOMAIN}/control-plane`;
+    const borrowed = await issueLeaf(otherRoot, { uri, publicKey: root.keys.publicKey });
+    const server = await serve([await controlPlaneLeaf(otherRoot, TRUST_DOMAIN), otherRoot, borrowed]);
+    const error = await failure(connect(server).then(async (client) => client.getStatus()));
+    expect(error).toMatchObject({ failure: 'refused', reason: 'FALSE_SERVER' });
+    const signed = await serve([borrowed, otherRoot], answerStatus, root.keyPem);
+    expect(await failure(connect(signed))).toMatchObject({
+      failure: 'refused',
+      message: expect.stringContaining('no root in its chain'),
+    });
     expect(seen).toEqual([]);
   });
 

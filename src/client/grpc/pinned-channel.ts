@@ -24,9 +24,9 @@ export async function openPinnedChannel(
 
 /** The trust that a pin gives, provided that the channel's own handshake verifies the leaf against it. */
 function pinnedTrust(endpoint: Endpoint, chain: readonly X509Certificate[], pin: Buffer): ServerTrust {
-  const root = chain.find((certificate) => hasKey(certificate, pin));
+  const root = chain.find((certificate) => hasKey(certificate, pin) && isSelfSigned(certificate));
   if (root === undefined) {
-    throw falseServer(endpoint, 'no certificate of its chain has the key that the token or link names');
+    throw falseServer(endpoint, 'no root in its chain has the key that the token or link names');
   }
   const leaf = chain[0];
   const trustDomain = leaf === undefined ? undefined : controlPlaneTrustDomain(leaf);
@@ -37,4 +37,9 @@ function pinnedTrust(endpoint: Endpoint, chain: readonly X509Certificate[], pin:
 function hasKey(certificate: X509Certificate, pin: Buffer): boolean {
   const hash = spkiSha256(certificate);
   return hash.length === pin.length && timingSafeEqual(hash, pin);
+}
+
+/** Anybody can make a certificate over a known key; what the root says of itself counts only under its own signature. */
+function isSelfSigned(certificate: X509Certificate): boolean {
+  return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
 }
