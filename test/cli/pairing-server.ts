@@ -19,6 +19,7 @@ import {
   type PairResponse,
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
 import { PairingState } from '../../src/generated/palyra/controlplane/v1/pairing.js';
+import { newDeviceId } from '../../src/identity/device-id.js';
 import { clientKindFromProto } from '../../src/pairing/pairing-messages.js';
 import type { LinkCode, PinCode } from '../../src/pairing/protocol/code.js';
 import { parseHello } from '../../src/pairing/protocol/messages.js';
@@ -26,6 +27,7 @@ import { derivePassword } from '../../src/pairing/protocol/password.js';
 import { type PendingProof, respondToHello } from '../../src/pairing/protocol/server-handshake.js';
 import { drawScalar, Scalar } from '../../src/spake2plus/p256.js';
 import { decoyVerifier, makeVerifier, type Verifier } from '../../src/spake2plus/verifier.js';
+import { systemClock } from '../../src/time/clock.js';
 import { TestCa, verifiedCsr } from '../ca/test-ca.js';
 import { domainStatus } from './domain-status.js';
 import { startGrpcServer, type RunningServer } from './grpc-server.js';
@@ -114,7 +116,7 @@ export class PairingServer {
     const request = this.requests.at(-1)!;
     const other = this.misbehaviour.certify;
     const certificate = await this.ca.authority.issueDeviceCertificate({
-      deviceId: other === 'other_device' ? `${request.deviceId.slice(0, 25)}0` : request.deviceId,
+      deviceId: other === 'other_device' ? newDeviceId(systemClock, randomBytes) : request.deviceId,
       csr: other === 'other_key' ? verifiedCsr().csr : request.csr,
       lifetimeMs: DEFAULT_CERT_VALIDITY,
     });
