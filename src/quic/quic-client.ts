@@ -9,13 +9,13 @@ import { DomainError } from '../errors/domain-error.js';
 import { systemClock, type Clock } from '../time/clock.js';
 import { closeError } from './close-error.js';
 import { ClientStream } from './client-stream.js';
-import type { HostPort } from './network-address.js';
+import { formatHostPort, type HostPort } from './network-address.js';
 import { requestFrame, type NodeResponse } from './node-rpc-message.js';
 import { OUR_CONNECTION_ID_BYTES } from './packet-header.js';
 import { QuicConnection, type ConnectionEnd, type ConnectionOwner } from './quic-connection.js';
 import { QuicheConfigs } from './quiche-config.js';
 import { TurnQueue } from './turn-queue.js';
-import { UdpSocket } from './udp-socket.js';
+import { errorCode, UdpSocket } from './udp-socket.js';
 
 export interface QuicClientOptions {
   /** A name or address; what it is proves nothing, the certificate's control-plane name does. */
@@ -77,7 +77,7 @@ export class QuicClient implements ConnectionOwner {
   readonly #ready: Promise<void>;
   #settleReady: (error?: Error) => void = () => undefined;
   #close: ClientClose | undefined;
-  #verificationError: DomainError | undefined;
+  #failure: DomainError | undefined;
   #nextStream = 0;
   #deadline: number;
   #lastKeepAlive: number;
@@ -134,14 +134,18 @@ export class QuicClient implements ConnectionOwner {
     const remote = await resolve(settings.host, settings.port);
     const at = { host: isIPv6(remote.host) ? '::' : '0.0.0.0', port: 0 };
     const socket = await UdpSocket.bind(at, SOCKET_BUFFER_BYTES);
-    const client = await opened(socket, () => new QuicClient(settings, socket, remote, config));
+    const client = await opened(socket, remote, () => new QuicClient(settings, socket, remote, config));
     socket.start({
       onDatagram: (datagram, from) => {
         client.receive(datagram, from);
       },
-      // QUIC takes what could not be sent for lost, and gives up at the deadline.
-      onSendFailed: () => undefined,
-      onFailed: () => undefined,
+      // QUIC takes what could not be sent for lost; only that nothing listens is worth to be told at once.
+      onSendFailed: (code) => {
+        client.#noteSocketError(code);
+      },
+      onFailed: (error) => {
+        client.#noteSocketError(errorCode(error));
+      },
     });
     client.#connection.mark();
     await client.#ready;
@@ -184,8 +188,8 @@ export class QuicClient implements ConnectionOwner {
   }
 
   onEstablished(): void {
-    this.#verificationError = this.#verifyServer();
-    if (this.#verificationError === undefined) this.#settleReady();
+    this.#failure = this.#verifyServer();
+    if (this.#failure === undefined) this.#settleReady();
     else this.#connection.close(true, APPLICATION_CLOSE);
   }
 
@@ -217,7 +221,7 @@ export class QuicClient implements ConnectionOwner {
   }
 
   onEnded(end: ConnectionEnd): void {
-    const error = this.#verificationError ?? closeError(end);
+    const error = this.#failure ?? closeError(end);
     this.#close = { ...end, error };
     this.#settleReady(error);
     for (const stream of [...this.#streams.values(), ...this.#waiting]) stream.abort(error);
@@ -271,10 +275,21 @@ export class QuicClient implements ConnectionOwner {
   }
 
   #timeOut(): void {
-    this.#verificationError = new DomainError(
+    this.#failure = new DomainError(
       'unavailable',
       'CONNECT_TIMEOUT',
       `no QUIC connection with ${this.options.host} within ${this.options.connectTimeoutMs} ms`,
+    );
+    this.#connection.close(false, 0);
+  }
+
+  #noteSocketError(code: string): void {
+    if (code !== 'ECONNREFUSED' || this.#connection.isEstablished) return;
+    const { host, port } = this.options;
+    this.#failure ??= new DomainError(
+      'unavailable',
+      'SERVER_UNREACHABLE',
+      `nothing listens for QUIC at ${formatHostPort({ host, port })}`,
     );
     this.#connection.close(false, 0);
   }
@@ -303,8 +318,9 @@ function configFor(options: ClientSettings): Config {
 }
 
 /** Makes the client on its socket, which must not stay open when that fails. */
-async function opened(socket: UdpSocket, make: () => QuicClient): Promise<QuicClient> {
+async function opened(socket: UdpSocket, remote: HostPort, make: () => QuicClient): Promise<QuicClient> {
   try {
+    await socket.connect(remote);
     return make();
   } catch (cause) {
     await socket.close();

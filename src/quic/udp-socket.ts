@@ -17,13 +17,17 @@ function numericLookup(host: string, _options: unknown, callback: LookupCallback
   callback(null, host, isIPv6(host) ? 6 : 4);
 }
 
-const errorCode = (error: Error): string =>
-  'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN';
+/** The system's name of a failure, for example `ENOBUFS`. */
+export function errorCode(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'UNKNOWN';
+}
 
 /** A UDP socket on which no failure to send is an exception. */
 export class UdpSocket {
   readonly address: HostPort;
   #events: UdpSocketEvents | undefined;
+  #isConnected = false;
 
   private constructor(private readonly socket: Socket) {
     const { address, port } = socket.address();
@@ -57,6 +61,17 @@ export class UdpSocket {
     return new UdpSocket(socket);
   }
 
+  /** Talks to `remote` only from now on, so that the system reports when nothing listens there (ECONNREFUSED). */
+  async connect(remote: HostPort): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.socket.connect(remote.port, remote.host, (error?: Error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+    });
+    this.#isConnected = true;
+  }
+
   start(events: UdpSocketEvents): void {
     this.#events = events;
     this.socket.on('message', (datagram, { address, port }) => {
@@ -67,9 +82,10 @@ export class UdpSocket {
   /** Never throws; what cannot be sent is reported. */
   send(packet: Buffer, to: HostPort): void {
     try {
-      this.socket.send(packet, to.port, to.host, this.#onSent);
+      if (this.#isConnected) this.socket.send(packet, this.#onSent);
+      else this.socket.send(packet, to.port, to.host, this.#onSent);
     } catch (error) {
-      this.#onSent(error instanceof Error ? error : new Error('send'));
+      this.#onSent(error);
     }
   }
 
@@ -81,7 +97,7 @@ export class UdpSocket {
     });
   }
 
-  readonly #onSent = (error: Error | null): void => {
-    if (error !== null) this.#events?.onSendFailed(errorCode(error));
+  readonly #onSent = (error: unknown): void => {
+    if (error !== null && error !== undefined) this.#events?.onSendFailed(errorCode(error));
   };
 }

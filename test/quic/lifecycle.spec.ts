@@ -132,10 +132,19 @@ describe('life of the QUIC door', () => {
     expect(await door.attempt(device)).toBe('FALSE_SERVER');
   });
 
-  it('reports a server that is not there', async () => {
+  it('says at once that nothing listens', async () => {
     const door = await open();
-    const options = door.clientOptions(await door.enrolled(), { connectTimeoutMs: 200 });
+    const options = door.clientOptions(await door.enrolled());
     await door.endpoint.close();
-    await expect(QuicClient.connect(options)).rejects.toMatchObject({ kind: 'unavailable' });
+    await expect(QuicClient.connect(options)).rejects.toMatchObject({ reason: 'SERVER_UNREACHABLE' });
+  });
+
+  it('gives up a server that does not answer', async () => {
+    const door = await open();
+    const relay = await UdpRelay.open(door.port);
+    relay.serverPort = undefined;
+    const options = door.clientOptions(await door.enrolled(), { port: relay.port, connectTimeoutMs: 200 });
+    await expect(QuicClient.connect(options)).rejects.toMatchObject({ reason: 'CONNECT_TIMEOUT' });
+    relay.close();
   });
 });
