@@ -1,5 +1,10 @@
-import { store } from './store.mjs';
+import { ca } from './ca.mjs';
+import { client } from './client.mjs';
+import { grpcAndHttp } from './doors.mjs';
 import { pairing } from './pairing.mjs';
+import { quic } from './quic.mjs';
+import { registry } from './registry.mjs';
+import { store } from './store.mjs';
 
 /** Every security check of the service, by the part it belongs to. */
-export const mutations = [...store, ...pairing];
+export const mutations = [...store, ...pairing, ...registry, ...ca, ...quic, ...grpcAndHttp, ...client];

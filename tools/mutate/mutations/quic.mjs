@@ -1,0 +1,342 @@
+import { inFile } from '../mutation.mjs';
+
+const ADMISSION = 'DESIGN §6';
+const ORDER = 'DESIGN §6: list entry before the read, no stream before admission';
+const BOUNDS = 'DESIGN §6: both bounds';
+const RETRY = 'DESIGN §6: addresses are validated by Retry; RFC 9000 §8.1.2';
+const WIRE = 'DESIGN §6, Wire format';
+const TICKETS = 'DESIGN §6: session tickets and early data are off';
+
+const rule = 'src/quic/admission.spec.ts';
+const door = 'test/quic/admission.spec.ts';
+const boundsOfDoor = 'test/quic/bounds.spec.ts';
+const framing = 'test/quic/framing.spec.ts';
+const hostile = 'test/quic/hostile-datagrams.spec.ts';
+const lifecycle = 'test/quic/lifecycle.spec.ts';
+const counting = 'src/quic/connection-bounds.spec.ts';
+const frames = 'src/quic/frame-codec.spec.ts';
+const requests = 'src/quic/node-rpc-message.spec.ts';
+const tokens = 'src/quic/retry-token.spec.ts';
+const headers = 'src/quic/packet-header.spec.ts';
+
+/** Who is let in over QUIC, how many, and what they may send. */
+export const quic = [
+  ...inFile('src/quic/admission.ts', { rule: ADMISSION, test: rule }, [
+    [
+      'a chain that does not hold is admitted',
+      "  if (!verdict.ok) return refused('chain', verdict.reason);\n",
+      '',
+    ],
+    [
+      'the identity of another device admits',
+      'if (identity === undefined || identity.deviceId !== verdict.deviceId) {',
+      'if (identity === undefined) {',
+    ],
+    [
+      'a suspended device is admitted',
+      "  if (identity.suspendedAt !== null) return refused('suspended', 'the device is suspended');\n",
+      '',
+    ],
+    [
+      'any certificate of the CA is admitted',
+      'const until = admittedUntil(identity, verdict.fingerprint);',
+      'const until = Number.POSITIVE_INFINITY;',
+    ],
+    [
+      'the record decides alone when a certificate expires',
+      'Math.min(verdict.notAfter, certificateExpiry(identity, verdict.fingerprint))',
+      'certificateExpiry(identity, verdict.fingerprint)',
+    ],
+    ['an expired certificate is admitted', 'if (endsAt <= now) {', 'if (false) {'],
+    [
+      'a connection outlives the overlap',
+      'const endsAt = Math.min(until, expiresAt);',
+      'const endsAt = expiresAt;',
+    ],
+  ]),
+  ...inFile('src/quic/node-connection.ts', { rule: ORDER, test: door }, [
+    [
+      'streams are read before the connection is admitted',
+      '    this.#streams?.turn();\n',
+      `    this.#streams ??= new NodeRpcStreams({
+      connection: this.connection,
+      device: { deviceId: '', fingerprint: '', remote: this.remote },
+      settings: this.context.settings,
+      handler: this.context.handler,
+      monotonic: () => clock.monotonic(),
+      onFailure: () => undefined,
+    });
+    if (this.connection.isEstablished) this.#streams.turn();
+`,
+    ],
+    [
+      'the connection is not in its device’s list while the identity is read',
+      '    this.#leaveDevice = this.context.devices.enter(verdict.deviceId, this);\n    this.#decide(verdict)',
+      '    this.#decide(verdict).then(() => {\n      this.#leaveDevice = this.context.devices.enter(verdict.deviceId, this);\n    })',
+    ],
+    [
+      'a connection that was ended meanwhile is admitted',
+      "    if (this.#state !== 'deciding') return;\n    const decision",
+      '    const decision',
+    ],
+    [
+      'the chain is not looked at',
+      '    if (!verdict.ok) {\n      this.#refuse(',
+      '    if (!verdict.ok && verdict.reason === ("never" as string)) {\n      this.#refuse(',
+      { rule: ADMISSION },
+    ],
+    [
+      'a resumed session is admitted',
+      '    if (this.connection.isResumed) {',
+      '    if (false) {',
+      { rule: TICKETS, test: hostile },
+    ],
+    [
+      'a registry that cannot be read admits',
+      "      this.#refuse('identity_unreadable', 'the device record could not be read', error);\n",
+      "      void error;\n      this.#admit({ admitted: true, deviceId: verdict.deviceId, fingerprint: verdict.fingerprint, endsAt: Infinity, endReason: 'expired', currentFingerprint: '', first: false });\n",
+      { rule: 'DESIGN §6: no database, no admission', only: 'cannot be read' },
+    ],
+    [
+      'a connection outlives its certificate',
+      '    this.endBy(decision.endsAt, decision.endReason);\n',
+      '',
+      { rule: ADMISSION },
+    ],
+    [
+      'the bound is not looked at again at admission',
+      '    if (!reservation.ok) {\n      this.#refuse(reservation.reason',
+      '    if (!reservation.ok) {\n      return;\n      this.#refuse(reservation.reason',
+      { rule: BOUNDS, test: boundsOfDoor, only: 'busy|again' },
+    ],
+    [
+      'a handshake may take for ever',
+      'if (this.#isWaiting() && clock.monotonic() >= this.#deadline) {',
+      'if (false) {',
+      { rule: BOUNDS, test: boundsOfDoor, only: 'half-open' },
+    ],
+    [
+      'the slot of a handshake is not given back',
+      "    this.#state = 'ended';\n    this.handshakeSlot.release();\n",
+      "    this.#state = 'ended';\n",
+      { rule: BOUNDS, test: boundsOfDoor, only: 'half-open|aborted' },
+    ],
+    [
+      'the place of a connection is not given back',
+      '    this.#connectionSlot?.release();\n',
+      '',
+      { rule: BOUNDS, test: boundsOfDoor, only: '257' },
+    ],
+    [
+      'the connection that the new certificate replaces stays open',
+      '      devices.supersedeOthers(deviceId, fingerprint, overlapEnd);\n',
+      '',
+      { rule: 'DESIGN §7' },
+    ],
+  ]),
+  ...inFile('src/quic/device-connections.ts', { rule: ADMISSION, test: door }, [
+    [
+      'a revocation passes over connections that are being decided',
+      'const connections = [...(this.#byDevice.get(deviceId) ?? [])];\n',
+      'const connections = this.#admitted(deviceId);\n',
+    ],
+    [
+      'a revoked device’s connections are not closed',
+      '    for (const connection of connections) connection.end(reason);\n',
+      '',
+    ],
+  ]),
+  ...inFile('src/quic/connection-bounds.ts', { rule: BOUNDS, test: counting }, [
+    [
+      'a full door spends TLS on strangers',
+      "    if (this.#connections.isFull) return 'connections_full';\n    if (this.#handshakes.isFull)",
+      '    if (this.#handshakes.isFull)',
+    ],
+    ['handshakes are not bounded', "    if (this.#handshakes.isFull) return 'handshakes_full';\n", ''],
+    [
+      'one address may take every handshake',
+      "return this.#handshakes.isFullFor(sourceOf(host)) ? 'handshakes_of_source_full' : undefined;",
+      'return undefined;',
+    ],
+    [
+      'connections are not bounded',
+      "    if (this.#connections.isFull) return { ok: false, reason: 'connections_full' };\n",
+      '',
+    ],
+    [
+      'one device may take every connection',
+      "    if (this.#connections.isFullFor(deviceId)) return { ok: false, reason: 'connections_of_device_full' };\n",
+      '',
+    ],
+    ['a place is given back twice', '        if (!held) return;\n', ''],
+  ]),
+  ...inFile('src/quic/network-address.ts', { rule: BOUNDS, test: 'src/quic/network-address.spec.ts' }, [
+    ['one host has 2^64 addresses', '.slice(0, 4)', '.slice(0, 8)'],
+    ['an IPv4 address counts twice', 'return MAPPED_IPV4.exec(host)?.[1] ?? host;', 'return host;'],
+  ]),
+  ...inFile('src/quic/quic-endpoint.ts', { rule: RETRY, test: boundsOfDoor, only: 'validated' }, [
+    [
+      'an address is believed without Retry',
+      '      this.#sendRetry(initial, from);\n      return;\n',
+      '      this.#accept(initial.destinationId, initial.destinationId, datagram, from);\n      return;\n',
+    ],
+    [
+      'any token is taken',
+      'if (!verdict.ok || initial.destinationId.length !== OUR_CONNECTION_ID_BYTES) {',
+      'if (false) {',
+      { test: hostile, only: 'token' },
+    ],
+    [
+      'a full door does not turn anybody away',
+      'if (refusal !== undefined) {',
+      'if (false) {',
+      { rule: BOUNDS, only: '257|half-open|all addresses' },
+    ],
+    [
+      'what a datagram does wrong ends the process',
+      "      this.#observe({ event: 'failure', where: 'a datagram', error });\n",
+      '      throw error;\n',
+      { rule: 'DESIGN §9.6', test: hostile },
+    ],
+  ]),
+  ...inFile('src/quic/retry-token.ts', { rule: RETRY, test: tokens }, [
+    [
+      'a token need not be ours',
+      'if (!timingSafeEqual(this.#mac(body, binding), bytes.subarray(body.length))) {',
+      'if (false) {',
+    ],
+    [
+      'a token is good for ever',
+      "    if (Math.abs(age) > this.lifetimeMs) return { ok: false, reason: 'token_expired' };\n",
+      '',
+    ],
+    ['a token from the future is good', 'if (Math.abs(age) > this.lifetimeMs)', 'if (age > this.lifetimeMs)'],
+    ['a token is good for every address', '      .update(address)\n', ''],
+    ['a token is good for every connection id', '      .update(retrySourceId)\n', ''],
+    ['the body of a token may be changed', '      .update(body)\n', ''],
+    [
+      'bytes may move from the connection id to the address',
+      '      .update(Buffer.from([body.length, retrySourceId.length]))\n',
+      '',
+    ],
+    [
+      'a token of any length is read',
+      'if (idLength > MAX_CONNECTION_ID_BYTES || body.length !== HEADER_BYTES + idLength) {',
+      'if (false) {',
+    ],
+  ]),
+  ...inFile('src/quic/packet-header.ts', { rule: 'RFC 9000 §14.1, §7.2; DESIGN §6', test: headers }, [
+    [
+      'early data is routed',
+      "  if (type === LONG_TYPE.zero_rtt) return drop('zero_rtt');\n",
+      '',
+      { rule: TICKETS },
+    ],
+    [
+      'a small Initial is answered',
+      "  if (datagram.length < MIN_INITIAL_DATAGRAM_BYTES) return drop('small_initial');\n",
+      '',
+    ],
+    [
+      'a small datagram of another version is answered',
+      "  if (datagram.length < MIN_INITIAL_DATAGRAM_BYTES) return drop('unknown_version');\n",
+      '',
+    ],
+    [
+      'an Initial may be sent to a guessable id',
+      "  if (destinationId.length < MIN_INITIAL_DESTINATION_BYTES) return drop('short_destination');\n",
+      '',
+    ],
+    [
+      'a header may end before its fields',
+      'if (this.offset + length > this.bytes.length) return undefined;',
+      '',
+    ],
+  ]),
+  ...inFile('src/quic/quiche-config.ts', { rule: ADMISSION, test: door }, [
+    [
+      'TLS asks for no certificate',
+      'withBoringSslCtx(true, false, roots,',
+      'withBoringSslCtx(false, false, roots,',
+      { only: 'without a certificate|foreign' },
+    ],
+    [
+      'streams are not bounded',
+      'config.setInitialMaxStreamsBidi(this.transport.maxStreams);',
+      'config.setInitialMaxStreamsBidi(10_000);',
+      { rule: BOUNDS, test: framing, only: '33rd' },
+    ],
+  ]),
+  ...inFile('src/quic/frame-codec.ts', { rule: WIRE, test: frames }, [
+    [
+      'a frame of any size is read',
+      '      if (length > this.maxFrameBytes) throw frameTooLarge(length);\n',
+      '',
+    ],
+    ['a frame of any size is sent', '  if (length > MAX_FRAME_BYTES) throw frameTooLarge(length);\n', ''],
+    ['JSON may be nested without end', 'if (exceedsDepth(text, MAX_JSON_DEPTH)) {', 'if (false) {'],
+    ['bytes that are no UTF-8 are read', 'fatal: true, ignoreBOM: true', 'fatal: false, ignoreBOM: true'],
+    [
+      'a frame may hold something else than an object',
+      "  if (!isJsonObject(value)) throw malformed('NOT_AN_OBJECT', 'the frame must hold a JSON object');\n",
+      '',
+    ],
+  ]),
+  ...inFile('src/quic/node-rpc-message.ts', { rule: WIRE, test: requests }, [
+    [
+      'another version of the protocol is taken',
+      "if (field(message, 'protocol_version') !== NODE_RPC_VERSION) {",
+      'if (false) {',
+    ],
+    ['unknown fields are let pass', 'if (!REQUEST_FIELDS.has(name)) {', 'if (false) {'],
+    ['a method name of any length is looked up', ' || method.length > MAX_METHOD_LENGTH', ''],
+    [
+      'what an object inherits counts as a field',
+      'return Object.hasOwn(message, name) ? message[name] : undefined;',
+      'return message[name];',
+    ],
+    [
+      'params may be anything',
+      "  if (!isJsonObject(value)) throw malformed('INVALID_PARAMS', 'params must be an object');\n",
+      '',
+    ],
+  ]),
+  ...inFile('src/quic/node-rpc-stream.ts', { rule: WIRE, test: framing }, [
+    ['bytes may follow a request', '      if (bytes.length > 0) this.fail(bytesAfterRequest());\n', ''],
+    [
+      'a second request in the same bytes is swallowed',
+      'if (next !== undefined || (body !== undefined && this.#decoder.inFrame)) throw bytesAfterRequest();',
+      '',
+    ],
+    [
+      'answers pile up for a device that does not read',
+      'if (connection.queuedBytes(id) + frame.length > this.#parts.maxQueuedBytes) {',
+      'if (false) {',
+      { rule: BOUNDS },
+    ],
+    [
+      'a request may take for ever',
+      "    if (this.#state === 'reading')\n      this.fail(",
+      '    if (false)\n      this.fail(',
+      { rule: BOUNDS },
+    ],
+  ]),
+  ...inFile('src/quic/node-rpc-streams.ts', { rule: BOUNDS, test: framing }, [
+    [
+      'incomplete requests are held without bound',
+      'return declared >= this.parts.settings.maxUnreadBytes;',
+      'return false;',
+    ],
+  ]),
+  ...inFile(
+    'src/quic/quic-client.ts',
+    { rule: 'DESIGN §3: clients verify the control-plane name', test: lifecycle, only: 'not believed' },
+    [
+      [
+        'any server of the cluster is believed',
+        'if (name === this.options.trustDomain) return undefined;',
+        'return undefined;',
+      ],
+    ],
+  ),
+];

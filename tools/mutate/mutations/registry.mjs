@@ -1,0 +1,250 @@
+import { inFile } from '../mutation.mjs';
+
+const DECIDE = 'DESIGN §5, Decide';
+const COLLECT = 'DESIGN §5, Collect; PROTOCOL, Pairing: Collect';
+const REVOKE = 'DESIGN §6';
+const OVERLAP = 'DESIGN §7';
+const SEALED_DECIDES = 'DESIGN §4';
+
+const services = 'test/pairing/pairing-services.spec.ts';
+const succession = 'src/identity/certificate-succession.spec.ts';
+
+/** Decisions, collection, identities, revocation. */
+export const registry = [
+  ...inFile('src/pairing/pairing-decisions.ts', { rule: DECIDE, test: services }, [
+    [
+      'a request that is not pending is approved',
+      '    this.requirePending(row);\n\n',
+      '\n',
+      { only: 'a decision' },
+    ],
+    [
+      'a request that was approved is rejected',
+      '      this.requirePending(row);\n',
+      '',
+      { only: 'a decision' },
+    ],
+    [
+      'an expired request is approved',
+      "(row.state === 'pending_approval' && row.expiresAt <= this.parts.clock.now())",
+      'false',
+      { only: 'a decision' },
+    ],
+    [
+      'approving twice issues twice',
+      '    if (before !== undefined) return before;\n',
+      '',
+      { only: 'a decision' },
+    ],
+    [
+      'what was proved outlives the decision',
+      '  await unit.secrets.delete(requestRecordName(row.requestId));\n',
+      '',
+      { only: 'a pairing' },
+    ],
+    [
+      'connections of a replaced identity go on',
+      "    if (outcome.replacedIdentity) this.parts.connections.closeDevice(outcome.deviceId, 'superseded');\n",
+      '',
+      { only: 'a device that is known' },
+    ],
+    [
+      'an approval is not audited',
+      "audit(unit, caller, 'pairing.approved', record.deviceId, approval.reason, {",
+      'void ({',
+      { rule: 'DESIGN §9.7', only: 'a pairing' },
+    ],
+    [
+      'a rejection is not audited',
+      "      audit(unit, caller, 'pairing.rejected', row.deviceId, reason, { request_id: requestId });\n",
+      '',
+      { rule: 'DESIGN §9.7', only: 'a decision' },
+    ],
+  ]),
+  ...inFile(
+    'src/pairing/pairing-messages.ts',
+    { rule: SEALED_DECIDES, test: services, only: 'an operator' },
+    [
+      [
+        'an operator decides on a row that anybody may have changed',
+        'const facts = record ?? row;',
+        'const facts = row;',
+      ],
+    ],
+  ),
+  ...inFile('src/identity/enrolment.ts', { rule: DECIDE, test: services }, [
+    [
+      'a revoked device id comes back',
+      "  if (await view.secrets.read(deviceTombstoneName(applicant.deviceId))) return 'DEVICE_REVOKED';\n",
+      '',
+      { only: 'a revoked device' },
+    ],
+    [
+      'a revoked key comes back',
+      "  if (await view.secrets.read(keyTombstoneName(fingerprint))) return 'DEVICE_REVOKED';\n",
+      '',
+      { only: 'a revoked device' },
+    ],
+    [
+      'a key belongs to two devices',
+      "  if (owner !== null && owner.deviceId !== applicant.deviceId) return 'IDENTITY_KEY_IN_USE';\n",
+      '',
+      { only: 'a device that is known' },
+    ],
+    [
+      'a known device id takes another key',
+      "  if (known !== undefined && !known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';\n",
+      '',
+      { only: 'a device that is known' },
+    ],
+    [
+      'an identity is replaced without being asked',
+      "const replacing = conflict === 'IDENTITY_CHANGED' && options.replaceIdentity;",
+      "const replacing = conflict === 'IDENTITY_CHANGED';",
+      { only: 'a device that is known' },
+    ],
+    [
+      'replace_identity overrules every conflict',
+      "const replacing = conflict === 'IDENTITY_CHANGED' && options.replaceIdentity;",
+      'const replacing = conflict !== undefined && options.replaceIdentity;',
+      { only: 'a device that is known|a revoked device' },
+    ],
+    [
+      'the old certificate outlives the identity that was replaced',
+      'const sameKey = known !== undefined && !replacing;',
+      'const sameKey = known !== undefined;',
+      { only: 'a device that is known' },
+    ],
+  ]),
+  ...inFile('src/pairing/collection.ts', { rule: COLLECT, test: services }, [
+    [
+      'any token collects',
+      'findOneBy(PairingRequestRow, { tokenHash })',
+      'findOneBy(PairingRequestRow, {})',
+      { only: 'collecting' },
+    ],
+    [
+      'what is no token is looked up',
+      "  if (token.length !== TOKEN_BYTES) throw malformed('INVALID_TOKEN', 'a collect token is 32 bytes');\n",
+      '',
+      { only: 'collecting' },
+    ],
+    [
+      'a revoked device completes its pairing',
+      '      if (!(await this.isUsable(unit, row))) throw nothingToCollect();\n',
+      '',
+      { only: 'a revoked device' },
+    ],
+    [
+      'a certificate that no longer counts is handed out again',
+      '    if (!(await this.isUsable(committed, row))) throw nothingToCollect();\n',
+      '',
+      { only: 'a revoked device|a device that is known|collecting' },
+    ],
+    [
+      'an expired certificate is handed out',
+      'return until !== undefined && until > this.parts.clock.now();',
+      'return until !== undefined;',
+      { only: 'collecting' },
+    ],
+    [
+      'a certificate that somebody put into the index is handed out',
+      'if (issued === undefined || sha256(issued.der) !== fingerprint) throw nothingToCollect();',
+      'if (issued === undefined) throw nothingToCollect();',
+      { rule: SEALED_DECIDES, only: 'collecting' },
+    ],
+    [
+      'a request that is over still waits',
+      'if (open && row.expiresAt <= this.parts.clock.now()) {',
+      'if (false) {',
+      { only: 'a decision' },
+    ],
+    [
+      'the certificate goes out before the pairing is completed',
+      '    await this.complete(row, source);\n    return this.row(tokenHash);',
+      "    return { ...row, state: 'completed' };",
+      { only: 'a pairing' },
+    ],
+  ]),
+  ...inFile('src/pairing/housekeeping.ts', { rule: 'DESIGN §5', test: services, only: 'housekeeping' }, [
+    [
+      'an identity that nobody collected stays',
+      "  if (row.state === 'approved') await withdrawUncollected(unit, row, now);\n",
+      '',
+    ],
+    [
+      'what was proved outlives an expired request',
+      '  await unit.secrets.delete(requestRecordName(row.requestId));\n',
+      '',
+    ],
+    ['a verifier outlives its code', '  await unit.secrets.delete(codeRecordName(codeId));\n', ''],
+    [
+      'tries are not audited',
+      "    action: 'pairing.tried',\n",
+      "    action: 'nothing',\n",
+      { rule: 'PROTOCOL, Pairing: Mint', only: 'wrong PIN' },
+    ],
+  ]),
+  ...inFile('src/identity/identity-manager.ts', { rule: REVOKE, test: services, only: 'a revoked device' }, [
+    ['revocation leaves the identity', '    await unit.secrets.delete(deviceRecordName(deviceId));\n', ''],
+    [
+      'revocation does not keep the device id out',
+      '  await unit.secrets.write(deviceTombstoneName(tombstone.deviceId), bytes);\n',
+      '',
+    ],
+    [
+      'revocation does not keep the key out',
+      '  await unit.secrets.write(keyTombstoneName(tombstone.identityFingerprint), bytes);\n',
+      '',
+    ],
+    [
+      'revocation leaves connections open',
+      "const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');",
+      'const closedConnections = 0;',
+    ],
+    [
+      'connections are closed before the revocation is committed',
+      "    const row = await this.parts.unitOfWork.run((unit) => this.revokeInUnit(unit, caller, deviceId, reason));\n    const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');\n",
+      "    const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');\n    const row = await this.parts.unitOfWork.run((unit) => this.revokeInUnit(unit, caller, deviceId, reason));\n",
+    ],
+    [
+      'a revocation is not audited',
+      "    audit(unit, caller, 'device.revoked', deviceId, reason, { certificates: certificatesOf(identity) });\n",
+      '',
+      { rule: 'DESIGN §9.7' },
+    ],
+    [
+      'a row decides which key is kept out',
+      'identity === undefined ? row.identityFingerprint : identityFingerprint(identity.identityKey);',
+      'row.identityFingerprint;',
+      { rule: SEALED_DECIDES },
+    ],
+  ]),
+  ...inFile('src/identity/certificate-succession.ts', { rule: OVERLAP, test: succession }, [
+    [
+      'the overlap is longer',
+      'OVERLAP_AFTER_ADMISSION_MS = 60_000',
+      'OVERLAP_AFTER_ADMISSION_MS = 3_600_000',
+    ],
+    [
+      'any certificate of the device counts as its previous one',
+      '  if (previous?.fingerprint !== fingerprint) return undefined;\n',
+      '  if (previous === null) return undefined;\n',
+    ],
+    [
+      'the overlap outlives the certificate',
+      'return Math.min(previous.expiresAt, admittedAt + OVERLAP_AFTER_ADMISSION_MS);',
+      'return admittedAt + OVERLAP_AFTER_ADMISSION_MS;',
+    ],
+    [
+      'the overlap does not end',
+      'return Math.min(previous.expiresAt, admittedAt + OVERLAP_AFTER_ADMISSION_MS);',
+      'return previous.expiresAt;',
+    ],
+    [
+      'each use of the new certificate prolongs the overlap',
+      ' || current.firstAdmittedAt !== null)\n',
+      ')\n',
+    ],
+  ]),
+];
