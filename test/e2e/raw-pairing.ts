@@ -17,7 +17,7 @@ import {
   type PairRequest,
   type PairResponse,
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
-import { clientKindToProto } from '../../src/pairing/pairing-messages.js';
+import { clientKindToProto } from '../../src/identity/client-kind-message.js';
 import { type DeviceHandshake, startHandshake } from '../../src/pairing/protocol/device-handshake.js';
 import { parseWelcome } from '../../src/pairing/protocol/messages.js';
 import type { PasswordScalars } from '../../src/pairing/protocol/password.js';
