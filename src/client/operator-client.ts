@@ -32,7 +32,8 @@ import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
 import { unaryCall, type UnaryMethod } from './grpc/unary-call.js';
 import type { OperatorCredential } from './operator-credential.js';
-import { parseStoreNumber, StoreTimeWatch, type StoreTime } from './store-time.js';
+import type { StoreTime } from '../database/unit-of-work.js';
+import { parseStoreNumber, StoreTimeWatch } from './store-time.js';
 
 export interface OperatorClientOptions {
   /** Deadline of each call, and of the connection before the first; 30 s unless said otherwise. */

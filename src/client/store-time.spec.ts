@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { compareStoreTime, parseStoreNumber, StoreTimeWatch, type StoreTime } from './store-time.js';
+import type { StoreTime } from '../database/unit-of-work.js';
+import { compareStoreTime, parseStoreNumber, StoreTimeWatch } from './store-time.js';
 
 interface StoreTimeVectors {
   readonly compared: readonly { known: [number, number]; seen: [number, number]; result: string }[];

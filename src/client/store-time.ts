@@ -1,13 +1,4 @@
-/**
- * The place in its history at which a store answered: every operator answer and every trust bundle carries it. When it
- * falls, somebody put an old store back, and what came later, revocations among it, is undone (DESIGN §4).
- */
-export interface StoreTime {
-  /** Unix milliseconds when the store was made or restored. */
-  readonly epoch: number;
-  /** Number of the last audit entry. */
-  readonly sequence: number;
-}
+import type { StoreTime } from '../database/unit-of-work.js';
 
 export type StoreTimeChange = 'rose' | 'same' | 'fell';
 

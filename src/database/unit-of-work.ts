@@ -25,8 +25,13 @@ export interface CommittedReader {
   readonly tables: EntityManager;
 }
 
-/** Epoch and audit sequence of the last committed unit; travels with each operator answer and bundle. */
+/**
+ * The place in its history at which a store answered: it travels with each operator answer and bundle. When it falls,
+ * somebody put an old store back, and what came later, revocations among it, is undone (DESIGN §4).
+ */
 export interface StoreTime {
+  /** Unix milliseconds when the store was made or restored. */
   readonly epoch: number;
+  /** Number of the last audit entry. */
   readonly sequence: number;
 }

@@ -1,6 +1,6 @@
 import { malformed } from '../errors/domain-error.js';
 import { type Device, DeviceState } from '../generated/palyra/controlplane/v1/device.js';
-import { clientKindToProto } from '../pairing/pairing-messages.js';
+import { clientKindToProto } from './client-kind-message.js';
 import type { DeviceRowState } from './device.entity.js';
 import { fingerprintWords } from './fingerprint.js';
 import type { RegisteredDevice } from './identity-manager.js';

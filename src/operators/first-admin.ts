@@ -1,7 +1,7 @@
-import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import type { RandomBytes } from '../random/random-bytes.js';
+import { replaceFile } from '../secret-store/atomic-file.js';
 import type { Clock } from '../time/clock.js';
 import { hasOperators, newOperator } from './operator-register.js';
 
@@ -24,30 +24,6 @@ export interface FirstAdminParts {
 export async function ensureFirstAdmin(parts: FirstAdminParts): Promise<void> {
   if (await hasOperators(parts.committed.secrets)) return;
   const admin = newOperator('admin', parts);
-  await writeSecretFile(join(parts.dataDir, ADMIN_TOKEN_FILE), `${admin.tokenText}\n`);
+  await replaceFile(join(parts.dataDir, ADMIN_TOKEN_FILE), Buffer.from(`${admin.tokenText}\n`, 'ascii'));
   await parts.unitOfWork.run((unit) => admin.record(unit));
-}
-
-async function writeSecretFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.chmod(0o600);
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  await syncDirectory(dirname(path));
-}
-
-/** A rename is durable once its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

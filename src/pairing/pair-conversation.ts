@@ -6,7 +6,7 @@ import type {
   PairRequest,
   PairResponse,
 } from '../generated/palyra/controlplane/v1/node_service.js';
-import { clientKindFromProto } from './pairing-messages.js';
+import { clientKindFromProto } from '../identity/client-kind-message.js';
 import { type PairingObserver, type PairingOutcome, outcomeOf } from './pairing-observer.js';
 import type { PairingServer, PairingSession } from './pairing-server.js';
 import type { HelloInput, Welcome } from './protocol/messages.js';

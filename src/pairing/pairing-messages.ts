@@ -1,25 +1,17 @@
 import { malformed } from '../errors/domain-error.js';
 import {
-  ClientKind as ProtoClientKind,
   type NodePairingRequest,
   type PairingCode,
   PairingCodeKind,
   PairingState,
 } from '../generated/palyra/controlplane/v1/pairing.js';
-import type { ClientKind } from '../identity/device-identity.js';
+import { clientKindToProto } from '../identity/client-kind-message.js';
 import { fingerprintWords, identityFingerprint } from '../identity/fingerprint.js';
 import type { LivePairingCode } from './pairing-codes.js';
 import type { PairingRequestRow, PairingRequestState } from './pairing.entity.js';
 import type { QueuedRequest } from './pairing-queue.js';
 
 /** Between the words of the domain and those of the proto. */
-
-const CLIENT_KIND: Readonly<Record<ClientKind, ProtoClientKind>> = {
-  cli: ProtoClientKind.CLIENT_KIND_CLI,
-  desktop: ProtoClientKind.CLIENT_KIND_DESKTOP,
-  mobile: ProtoClientKind.CLIENT_KIND_MOBILE,
-  node: ProtoClientKind.CLIENT_KIND_NODE,
-};
 
 const STATE: Readonly<Record<PairingRequestState, PairingState>> = {
   pending_approval: PairingState.PAIRING_STATE_PENDING_APPROVAL,
@@ -28,19 +20,6 @@ const STATE: Readonly<Record<PairingRequestState, PairingState>> = {
   rejected: PairingState.PAIRING_STATE_REJECTED,
   expired: PairingState.PAIRING_STATE_EXPIRED,
 };
-
-/** A kind as rows keep it; what this version does not know is `UNSPECIFIED`. */
-export function clientKindToProto(kind: string): ProtoClientKind {
-  return Object.hasOwn(CLIENT_KIND, kind)
-    ? CLIENT_KIND[kind as ClientKind]
-    : ProtoClientKind.CLIENT_KIND_UNSPECIFIED;
-}
-
-/** The word that stands in the transcript; `undefined` for a number that is no kind. */
-export function clientKindFromProto(kind: ProtoClientKind): ClientKind | undefined {
-  const found = Object.entries(CLIENT_KIND).find(([, proto]) => proto === kind);
-  return found?.[0] as ClientKind | undefined;
-}
 
 export const stateToProto = (state: PairingRequestState): PairingState => STATE[state];
 

@@ -4,6 +4,7 @@ import type { Stats } from 'node:fs';
 import { link, lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DomainError } from '../errors/domain-error.js';
+import { syncDirectory } from './atomic-file.js';
 
 /** Bits of a mode that let group or others read, write or enter. */
 const OTHERS = 0o077;
@@ -126,16 +127,6 @@ export async function requirePrivateIfPresent(path: string, privacy = systemFile
   if (!stats.isFile()) throw unreadable(path, undefined);
   privacy.requirePrivate(path, stats);
   return true;
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function requireOwner(path: string, stats: Stats): void {

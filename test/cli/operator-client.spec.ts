@@ -6,7 +6,7 @@ import { requireEndpoint } from '../../src/client/grpc/endpoint.js';
 import { OperatorClient } from '../../src/client/operator-client.js';
 import type { OperatorCredential } from '../../src/client/operator-credential.js';
 import { RemoteError } from '../../src/client/remote-error.js';
-import type { StoreTime } from '../../src/client/store-time.js';
+import type { StoreTime } from '../../src/database/unit-of-work.js';
 import { ErrorInfo, RetryInfo } from '../../src/generated/google/rpc/error_details.js';
 import { Status } from '../../src/generated/google/rpc/status.js';
 import {

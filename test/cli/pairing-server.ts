@@ -20,7 +20,7 @@ import {
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
 import { PairingState } from '../../src/generated/palyra/controlplane/v1/pairing.js';
 import { newDeviceId } from '../../src/identity/device-id.js';
-import { clientKindFromProto } from '../../src/pairing/pairing-messages.js';
+import { clientKindFromProto } from '../../src/identity/client-kind-message.js';
 import type { LinkCode, PinCode } from '../../src/pairing/protocol/code.js';
 import { parseHello } from '../../src/pairing/protocol/messages.js';
 import { derivePassword } from '../../src/pairing/protocol/password.js';

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { CLIENT_KINDS, type ClientKind } from '../../identity/device-identity.js';
 import { decodeJsonRecord, encodeJsonRecord } from '../../secret-store/json-record.js';
-import type { StoreTime } from '../store-time.js';
+import type { StoreTime } from '../../database/unit-of-work.js';
 import type { DeviceStore, DeviceStoreReader } from './device-store.js';
 
 /** The cluster as the device was told of it over a confirmed handshake or verified TLS. */

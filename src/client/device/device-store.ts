@@ -20,7 +20,7 @@ import {
   unwrapDataKey,
   wrapDataKey,
 } from '../../secret-store/sealed-record.js';
-import { removeFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from './atomic-file.js';
+import { removeFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from '../../secret-store/atomic-file.js';
 
 /** Records of a device store; each is one file, `<name>.sealed`. */
 export const DEVICE_RECORDS = ['pending', 'identity', 'certificate'] as const;

@@ -6,7 +6,7 @@ import {
   type PairResponse,
   type PairWelcome,
 } from '../../generated/palyra/controlplane/v1/node_service.js';
-import { clientKindToProto } from '../../pairing/pairing-messages.js';
+import { clientKindToProto } from '../../identity/client-kind-message.js';
 import type { ConfirmedServer, DeviceHandshake } from '../../pairing/protocol/device-handshake.js';
 import {
   type CheckedWelcome,

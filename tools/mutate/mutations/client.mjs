@@ -169,7 +169,7 @@ export const client = [
     ],
   ),
   ...inFile(
-    'src/client/device/atomic-file.ts',
+    'src/secret-store/atomic-file.ts',
     { rule: 'DESIGN §4: file permissions', test: device, only: 'nobody else' },
     [
       [
