@@ -49,8 +49,7 @@ export async function startService(
   options: ServiceOptions = {},
 ): Promise<RunningService> {
   process.umask(0o077);
-  const logger =
-    options.logger ?? createLogger({ level: settings.process.logLevel, format: settings.process.logFormat });
+  const logger = options.logger ?? loggerOf(settings);
   const clock = options.clock ?? systemClock;
   quietGrpc(logger);
   const metricsToken = MetricsToken.fromFile(settings.http.metricsTokenFile);
@@ -64,10 +63,18 @@ export async function startService(
   }
 }
 
-/** Runs the service until SIGTERM or SIGINT asks it to end; a second signal ends the process at once. */
+/**
+ * Runs the service until SIGTERM or SIGINT asks it to end; a second signal ends the process at once. A failure that no
+ * one caught is logged and ends it with code 1: what state it left is unknown.
+ */
 export async function runService(settings: Settings, options: ServiceOptions = {}): Promise<void> {
+  const logger = options.logger ?? loggerOf(settings);
+  process.on('uncaughtException', (error, origin) => {
+    logger.fatal({ err: error, origin }, 'a failure that nobody caught');
+    process.exit(1);
+  });
   const asked = signalled();
-  const service = await startService(settings, options);
+  const service = await startService(settings, { ...options, logger });
   await asked;
   await service.close();
 }
@@ -169,6 +176,10 @@ class Service {
     await app.close();
     await app.get(ServerCertificates).stop();
   }
+}
+
+function loggerOf({ process: { logLevel, logFormat } }: Settings): Logger {
+  return createLogger({ level: logLevel, format: logFormat });
 }
 
 function masterKeySource(settings: StoreSettings): MasterKeySource {

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import { type LoadedSettings, SettingsError, parseSettings } from './settings.js';
 
 /** Read when it is there and no other file is named. */
@@ -56,7 +56,7 @@ export function parseSettingsText(name: string, content: string): Record<string,
       document.errors.map((error) => `${lineOf(name, content, error.pos[0])}: ${error.message}`),
     );
   }
-  const values: unknown = document.toJS({ maxAliasCount: 0 });
+  const values = plainValues(name, document);
   if (values === null || values === undefined) {
     return {};
   }
@@ -64,6 +64,14 @@ export function parseSettingsText(name: string, content: string): Record<string,
     throw new SettingsError([`${name} must hold lines of the form \`name: value\``]);
   }
   return values as Record<string, unknown>;
+}
+
+function plainValues(name: string, document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch {
+    throw new SettingsError([`${name}: aliases are not used in settings; write the value out`]);
+  }
 }
 
 function lineOf(name: string, content: string, position: number): string {

@@ -20,12 +20,18 @@ export class NestLogger implements LoggerService {
     this.logger[WIRING.has(context ?? '') ? 'debug' : 'info']({ context }, String(message));
   }
 
-  /** Nest passes the stack before the context. */
+  /** Nest passes a stack, our own code an error, before the context. */
   error(message: unknown, ...parameters: unknown[]): void {
-    const [first] = parameters;
-    const stack = parameters.length > 1 && typeof first === 'string' ? { stack: first } : {};
-    const cause = message instanceof Error ? { err: message } : {};
-    this.logger.error({ context: contextOf(parameters), ...stack, ...cause }, String(message));
+    const detail = parameters.length > 1 || typeof parameters[0] !== 'string' ? parameters[0] : undefined;
+    const cause = [message, detail].find((each) => each instanceof Error);
+    this.logger.error(
+      {
+        context: contextOf(parameters),
+        ...(cause === undefined ? {} : { err: cause }),
+        ...(typeof detail === 'string' ? { stack: detail } : {}),
+      },
+      message instanceof Error ? message.message : String(message),
+    );
   }
 
   warn(message: unknown, ...parameters: unknown[]): void {

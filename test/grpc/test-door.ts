@@ -20,7 +20,7 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, NestFactory } from '@nestjs/cor
 import { GrpcMethod, GrpcStreamMethod } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { EMPTY } from 'rxjs';
-import { parseSettings } from '../../src/config/settings.js';
+import { type Settings, parseSettings } from '../../src/config/settings.js';
 import { formatHostPort } from '../../src/config/values.js';
 import {
   ControlPlaneClient,
@@ -75,10 +75,17 @@ export class TestDoor {
   #server: GrpcServer | undefined;
 
   static async open(options: TestDoorOptions = {}): Promise<TestDoor> {
+    const { settings } = parseSettings({
+      environment: {
+        PALYRA_GRPC_LISTEN: '127.0.0.1:0',
+        PALYRA_SHUTDOWN_GRACE: '300ms',
+        ...options.environment,
+      },
+    });
     const root = await TestRoot.create('test root');
     const material = await root.server('first');
-    const door = new TestDoor(root, new RenewableServerCredentials(material, 10_000));
-    await door.listen(options);
+    const door = new TestDoor(root, new RenewableServerCredentials(material, settings.grpc.handshakeTimeout));
+    await door.listen(options, settings);
     return door;
   }
 
@@ -121,14 +128,7 @@ export class TestDoor {
     await this.#app?.close();
   }
 
-  private async listen(options: TestDoorOptions): Promise<void> {
-    const { settings } = parseSettings({
-      environment: {
-        PALYRA_GRPC_LISTEN: '127.0.0.1:0',
-        PALYRA_SHUTDOWN_GRACE: '300ms',
-        ...options.environment,
-      },
-    });
+  private async listen(options: TestDoorOptions, settings: Settings): Promise<void> {
     const failures = failureLog({ error: (fields, message) => this.failures.push({ fields, message }) });
     this.#server = new GrpcServer({
       settings: settings.grpc,
@@ -181,6 +181,13 @@ export const testOperators: OperatorAuthenticator = {
     return Promise.resolve(role === undefined ? undefined : { operatorId: `the-${role}`, role });
   },
 };
+
+/** Looks again and again until `condition` holds; the time limit of the test is the only other way out. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 export function bearer(token: string): Metadata {
   const metadata = new Metadata();
