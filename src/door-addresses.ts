@@ -8,7 +8,7 @@ export class DoorAddresses {
 }
 
 /**
- * The endpoints that devices are told, `host:port` (docs/protocol.md, "Settings"): what the settings say, or the first
+ * The endpoints that devices are told, `host:port` (docs/protocol.md, "Settings, files, commands"): what the settings say, or the first
  * server name with the bound port, or the bound address itself unless it is a wildcard, which nobody can dial.
  */
 export function advertisedEndpoints(
