@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
-import { DomainError } from '../../src/errors/domain-error.js';
+import { CertificateRow } from '../../src/ca/certificate.entity.js';
+import { DeviceRow } from '../../src/identity/device.entity.js';
 import { readIdentity } from '../../src/identity/enrolment.js';
 import { DECIDED_REQUEST_LIFE_MS } from '../../src/pairing/housekeeping.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../../src/pairing/pairing.entity.js';
 import { TRY_ROW_LIFE_MS } from '../../src/pairing/tries.js';
-import { PairingWorld, admin, newTestDevice } from './pairing-world.js';
+import type { ListedConnection } from '../../src/quic/device-connections.js';
+import type { CloseReason } from '../../src/quic/node-connections.js';
+import { PairingWorld, admin, newTestDevice, refusal } from './pairing-world.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -18,21 +21,33 @@ afterEach(async () => {
   await world.remove();
 });
 
-async function refusal(act: Promise<unknown>): Promise<DomainError> {
-  const error: unknown = await act.then(
-    () => new Error('nothing was refused'),
-    (caught: unknown) => caught,
-  );
-  expect(error).toBeInstanceOf(DomainError);
-  return error as DomainError;
-}
-
 const mintPin = async (): Promise<string> => (await world.codes.mint(admin, { kind: 'pin' })).secretText;
 const idOf = (pinCode: string): string => pinCode.slice(0, 4);
 const identityOf = (deviceId: string): ReturnType<typeof readIdentity> =>
   readIdentity(world.temporary.store.committed.secrets, deviceId);
 const tables = (): PairingWorld['temporary']['store']['committed']['tables'] =>
   world.temporary.store.committed.tables;
+
+/** A connection of a device as its list knows it; remembers how it was ended, and what was committed then. */
+class OpenConnection implements ListedConnection {
+  readonly fingerprint = '';
+  readonly isAdmitted = true;
+  endedFor: CloseReason | undefined;
+  identityAtTheEnd: ReturnType<typeof readIdentity> | undefined;
+
+  constructor(private readonly deviceId: string) {
+    world.connections.enter(deviceId, this);
+  }
+
+  end(reason: CloseReason): void {
+    this.endedFor = reason;
+    this.identityAtTheEnd = identityOf(this.deviceId);
+  }
+
+  endBy(): void {
+    throw new Error('nobody asked for this');
+  }
+}
 
 describe('a pairing', () => {
   it('goes from code to certificate', async () => {
@@ -68,93 +83,6 @@ describe('a pairing', () => {
     await world.approve(device.requestId);
     const names = await world.temporary.store.committed.secrets.list('');
     expect(names.filter((name) => name.startsWith('code/') || name.startsWith('request/'))).toEqual([]);
-  });
-});
-
-describe('a wrong PIN', () => {
-  it('is noticed by the device, and leaves only the try row and its audit count', async () => {
-    const code = await mintPin();
-    const before = await world.temporary.store.committed.secrets.list('');
-    const wrong = `${code.slice(0, -1)}${code.endsWith('1') ? '2' : '1'}`;
-    expect((await refusal(world.paired(newTestDevice(), wrong))).reason).toBe('CONFIRMATION_FAILED');
-
-    expect(await world.temporary.store.committed.secrets.list('')).toEqual(before);
-    expect(await tables().count(PairingRequestRow)).toBe(0);
-    expect((await tables().findOneBy(PairingTryRow, { codeId: idOf(code) }))?.tries).toBe(1);
-    await world.housekeeping.run();
-    expect((await world.actions()).slice(-1)).toEqual(['pairing.tried']);
-    await world.housekeeping.run();
-    expect((await world.actions()).filter((action) => action === 'pairing.tried')).toHaveLength(1);
-  });
-
-  it('ends the code after three tries, whoever made them', async () => {
-    const code = await mintPin();
-    for (let i = 0; i < 3; i++)
-      expect((await refusal(world.guess(idOf(code)))).reason).toBe('PAIRING_REFUSED');
-    expect((await refusal(world.paired(newTestDevice(), code))).reason).toBe('CONFIRMATION_FAILED');
-  });
-
-  it('leaves the right one its last try', async () => {
-    const code = await mintPin();
-    for (let i = 0; i < 2; i++) await refusal(world.guess(idOf(code)));
-    await world.paired(newTestDevice(), code);
-  });
-
-  it('gives at most three of 100 parallel handshakes a verifier that the code fits', async () => {
-    const code = await mintPin();
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 100 }, () => world.hello(newTestDevice(), code)),
-    );
-    expect(outcomes.filter((outcome) => outcome.status === 'fulfilled')).toHaveLength(3);
-  });
-
-  it('costs a link nothing', async () => {
-    const { code, secretText } = await world.codes.mint(admin, { kind: 'link' });
-    for (let i = 0; i < 20; i++) await refusal(world.guess(code.codeId));
-    expect(await tables().count(PairingTryRow)).toBe(0);
-    await world.paired(newTestDevice(), secretText);
-  });
-});
-
-describe('codes that do not live', () => {
-  it('are refused alike: unknown, expired, used, spent, withdrawn', async () => {
-    const used = await mintPin();
-    await world.paired(newTestDevice(), used);
-    const expired = await mintPin();
-    world.clock.advance(11 * MINUTE_MS);
-    const spent = await mintPin();
-    for (let i = 0; i < 3; i++) await refusal(world.guess(idOf(spent)));
-    const withdrawn = await mintPin();
-    await world.codes.withdraw(admin, idOf(withdrawn), '');
-    const wrong = await mintPin();
-    const unknown = ['ZZZZ', 'YYYY'].find((id) => id !== idOf(wrong)) ?? '';
-
-    const answers = [];
-    for (const code of [unknown, expired, used, spent, withdrawn, wrong]) {
-      const { kind, reason, message } = await refusal(world.guess(idOf(code)));
-      answers.push({ kind, reason, message });
-    }
-    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
-    expect(answers[0]).toMatchObject({ kind: 'unauthenticated', reason: 'PAIRING_REFUSED' });
-  });
-
-  it('are refused when they end while the handshake is on its way', async () => {
-    const code = await mintPin();
-    const { confirmed, session } = await world.hello(newTestDevice(), code);
-    await world.codes.withdraw(admin, idOf(code), '');
-    expect((await refusal(session.finish(confirmed.makeProof()))).reason).toBe('PAIRING_REFUSED');
-    expect(await tables().count(PairingRequestRow)).toBe(0);
-  });
-
-  it('pair one device when two have the right PIN at once', async () => {
-    const code = await mintPin();
-    const first = await world.hello(newTestDevice(), code);
-    const second = await world.hello(newTestDevice(), code);
-    await first.session.finish(first.confirmed.makeProof());
-    expect((await refusal(second.session.finish(second.confirmed.makeProof()))).reason).toBe(
-      'PAIRING_REFUSED',
-    );
-    expect(await tables().count(PairingRequestRow)).toBe(1);
   });
 });
 
@@ -235,6 +163,17 @@ describe('a device that is known', () => {
     expect((await refusal(world.collectOnce(device.token))).reason).toBe('NOTHING_TO_COLLECT');
   });
 
+  it('loses its connections to the one that replaces it', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    const connection = new OpenConnection(device.deviceId);
+    const otherKey = generateKeyPairSync('ed25519').privateKey;
+    const other = await world.paired(newTestDevice({ deviceId: device.deviceId, identityKey: otherKey }));
+    expect(connection.endedFor).toBeUndefined();
+    await world.approve(other.requestId, true);
+    expect(connection.endedFor).toBe('superseded');
+  });
+
   it('cannot lend its key to another device id', async () => {
     const device = await world.paired();
     await world.approve(device.requestId);
@@ -244,6 +183,35 @@ describe('a device that is known', () => {
 });
 
 describe('a revoked device', () => {
+  it('loses its connections once the revocation is committed', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    const connection = new OpenConnection(device.deviceId);
+    const { closedConnections } = await world.identities.revoke(admin, device.deviceId, '');
+    expect(closedConnections).toBe(1);
+    expect(connection.endedFor).toBe('revoked');
+    expect(await connection.identityAtTheEnd).toBeUndefined();
+  });
+
+  it('cannot collect again what it has collected', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    await world.collectOnce(device.token);
+    await world.identities.revoke(admin, device.deviceId, '');
+    expect((await refusal(world.collectOnce(device.token))).reason).toBe('NOTHING_TO_COLLECT');
+  });
+
+  it('is kept out by its own key, whatever a row says', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    await world.temporary.store.unitOfWork.run((unit) =>
+      unit.tables.update(DeviceRow, { deviceId: device.deviceId }, { identityFingerprint: '0'.repeat(64) }),
+    );
+    await world.identities.revoke(admin, device.deviceId, '');
+    const sameKey = await world.paired(newTestDevice({ identityKey: device.identityKey }));
+    expect((await refusal(world.approve(sameKey.requestId))).reason).toBe('DEVICE_REVOKED');
+  });
+
   it('is refused by id and by key until an admin clears it', async () => {
     const device = await world.paired();
     await world.approve(device.requestId);
@@ -283,6 +251,15 @@ describe('housekeeping', () => {
     expect(await identityOf(device.deviceId)).toBeUndefined();
     expect((await world.queue.get(device.requestId)).row.state).toBe('expired');
     await world.paired(device);
+  });
+
+  it('takes what a device proved away with its request', async () => {
+    const device = await world.paired();
+    expect(await world.temporary.store.committed.secrets.list('request/')).toHaveLength(1);
+    world.clock.advance(DAY_MS);
+    await world.housekeeping.run();
+    expect((await world.queue.get(device.requestId)).row.state).toBe('expired');
+    expect(await world.temporary.store.committed.secrets.list('request/')).toEqual([]);
   });
 
   it('removes expired and spent codes with their verifiers, and forgets tries and old decisions in time', async () => {
@@ -326,6 +303,29 @@ describe('collecting', () => {
   });
 });
 
+describe('a certificate', () => {
+  it('is handed out until it expires', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    await world.collectOnce(device.token);
+    world.clock.advance(DAY_MS - 1);
+    expect((await world.collectOnce(device.token)).certificateChain).toHaveLength(2);
+    world.clock.advance(1);
+    expect((await refusal(world.collectOnce(device.token))).reason).toBe('NOTHING_TO_COLLECT');
+  });
+
+  it('is not handed out when another was put into its place in the index', async () => {
+    const device = await world.paired();
+    const { fingerprint } = await world.approve(device.requestId);
+    const other = await world.paired();
+    const { pem } = await world.approve(other.requestId);
+    await world.temporary.store.unitOfWork.run((unit) =>
+      unit.tables.update(CertificateRow, { fingerprint }, { pem }),
+    );
+    expect((await refusal(world.collectOnce(device.token))).reason).toBe('NOTHING_TO_COLLECT');
+  });
+});
+
 describe('an operator', () => {
   it('is shown the sealed record, not a row that somebody changed', async () => {
     const device = await world.paired();
@@ -338,24 +338,5 @@ describe('an operator', () => {
     });
     const shown = await world.queue.get(device.requestId);
     expect(shown.record).toMatchObject({ platform: 'linux-x64', deviceId: device.deviceId });
-  });
-
-  it('cannot mint a code that lives too long or too short', async () => {
-    for (const ttlMs of [MINUTE_MS - 1, 61 * MINUTE_MS]) {
-      expect((await refusal(world.codes.mint(admin, { kind: 'pin', ttlMs }))).reason).toBe(
-        'TTL_OUT_OF_RANGE',
-      );
-    }
-    expect((await refusal(world.codes.mint(admin, { kind: 'link', ttlMs: DAY_MS + 1 }))).reason).toBe(
-      'TTL_OUT_OF_RANGE',
-    );
-  });
-
-  it('sees live codes without their secrets', async () => {
-    const code = await mintPin();
-    await refusal(world.guess(idOf(code)));
-    const { codes } = await world.codes.list({ limit: 10 });
-    expect(codes).toEqual([expect.objectContaining({ codeId: idOf(code), kind: 'pin', triesLeft: 2 })]);
-    expect(JSON.stringify(codes)).not.toContain(code.slice(-6));
   });
 });

@@ -2,6 +2,7 @@ import { type KeyObject, generateKeyPairSync } from 'node:crypto';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { makeCsr } from '../../src/ca/csr-maker.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
+import { DomainError } from '../../src/errors/domain-error.js';
 import { newDeviceId } from '../../src/identity/device-id.js';
 import { IdentityManager } from '../../src/identity/identity-manager.js';
 import type { OperatorCaller } from '../../src/operators/caller.js';
@@ -14,13 +15,13 @@ import { PairingDecisions } from '../../src/pairing/pairing-decisions.js';
 import { PairingQueue } from '../../src/pairing/pairing-queue.js';
 import { PairingServer } from '../../src/pairing/pairing-server.js';
 import { RequestChanges } from '../../src/pairing/request-changes.js';
-import { StartLimits } from '../../src/pairing/start-limits.js';
+import { type PairingLimits, StartLimits } from '../../src/pairing/start-limits.js';
 import { parseCodeOrLink } from '../../src/pairing/protocol/link.js';
 import { type ConfirmedServer, startHandshake } from '../../src/pairing/protocol/device-handshake.js';
 import { parseWelcome } from '../../src/pairing/protocol/messages.js';
 import { type PasswordScalars, derivePassword } from '../../src/pairing/protocol/password.js';
 import { DeviceConnections } from '../../src/quic/device-connections.js';
-import { systemRandomBytes } from '../../src/random/random-bytes.js';
+import { type RandomBytes, systemRandomBytes } from '../../src/random/random-bytes.js';
 import { Scalar } from '../../src/spake2plus/p256.js';
 import { ManualClock } from '../../src/time/clock.js';
 import { TemporaryStore } from '../store/temporary-store.js';
@@ -34,6 +35,15 @@ export const admin: OperatorCaller = {
   role: 'admin',
   source: '192.0.2.10',
 };
+
+const NO_LIMITS: PairingLimits = { startsPerMinutePerAddress: 1e6, startsPerMinute: 1e6, handshakes: 1e6 };
+
+export interface WorldOptions {
+  /** Without them nothing is limited. */
+  readonly limits?: Partial<PairingLimits>;
+  /** Where new codes come from. */
+  readonly mintRandom?: RandomBytes;
+}
 
 /** All of pairing on a real store, without sockets and with a clock that stands still. */
 export class PairingWorld {
@@ -53,7 +63,7 @@ export class PairingWorld {
     readonly housekeeping: PairingHousekeeping,
   ) {}
 
-  static async open(): Promise<PairingWorld> {
+  static async open(options: WorldOptions = {}): Promise<PairingWorld> {
     const clock = new ManualClock(START);
     const temporary = await TemporaryStore.open({ clock });
     const { unitOfWork, committed } = temporary.store;
@@ -79,15 +89,13 @@ export class PairingWorld {
       new IdentityManager({ unitOfWork, committed, clock, connections }),
       new PairingCodes({
         ...store,
+        random: options.mintRandom ?? systemRandomBytes,
         caKeyHash: () => authority.caKeyHash(),
         defaultEndpoint: () => 'localhost:7443',
       }),
       new PairingServer({
         ...store,
-        limits: new StartLimits(
-          { startsPerMinutePerAddress: 1e6, startsPerMinute: 1e6, handshakes: 1e6 },
-          clock,
-        ),
+        limits: new StartLimits({ ...NO_LIMITS, ...options.limits }, clock),
         welcomeFields: () => cluster.welcomeFields(),
         requestTtlMs: REQUEST_TTL_MS,
       }),
@@ -226,4 +234,14 @@ export function newTestDevice(of: Partial<TestDevice> = {}): TestDevice {
     csr: makeCsr(certificateKey),
     ...of,
   };
+}
+
+/** What `act` was refused with; fails when it was not. */
+export async function refusal(act: Promise<unknown>): Promise<DomainError> {
+  const error: unknown = await act.then(
+    () => new Error('nothing was refused'),
+    (caught: unknown) => caught,
+  );
+  if (!(error instanceof DomainError)) throw error;
+  return error;
 }
