@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 /** Longest run of the specs of one mutation, milliseconds: what hangs is not a test that failed. */
 const RUN_LIMIT_MS = 180_000;
+/** Shorter than the tests' own limit, since what was broken may make a test wait for what never comes. */
+const TEST_LIMIT_MS = 15_000;
 
 /**
  * What Jest made of some specs.
@@ -30,6 +32,7 @@ export async function runJest(directory, specs, { only, workers = 1 } = {}) {
     `--outputFile=${report}`,
     '--silent',
     '--forceExit',
+    `--testTimeout=${TEST_LIMIT_MS}`,
     ...(workers === 1 ? ['--runInBand'] : [`--maxWorkers=${workers}`]),
     ...(only === undefined ? [] : ['--testNamePattern', only]),
     '--runTestsByPath',

@@ -8,8 +8,8 @@ const SECRETS = 'DESIGN §9.1';
 
 const callers = 'test/grpc/callers.spec.ts';
 const bounds = 'test/grpc/bounds.spec.ts';
-const tls = 'test/grpc/tls.spec.ts';
-const doors = 'test/grpc/policy.spec.ts';
+const door = 'test/grpc/door.spec.ts';
+const policy = 'test/grpc/policy.spec.ts';
 const token = 'src/operators/token.spec.ts';
 const operators = 'test/operators/operators.spec.ts';
 const redaction = 'src/observability/redaction.spec.ts';
@@ -51,22 +51,22 @@ export const grpcAndHttp = [
       'devices call what has no row for them',
       "if (CALL_POLICY.get(method)?.caller !== 'device') {",
       'if (false) {',
-      { test: doors },
+      { test: policy },
     ],
     [
       'an RPC without a row is open',
       "  if (policy === undefined || policy.caller === 'device') {\n    throw notCallable(path);\n  }\n",
       "  if (policy === undefined || policy.caller === 'device') return;\n",
-      { test: doors },
+      { test: policy },
     ],
     [
       'what the guard does not know it lets through',
       '    return false;\n  }\n}',
       '    return true;\n  }\n}',
-      { test: doors },
+      { test: policy },
     ],
   ]),
-  ...inFile('src/operators/caller.ts', { rule: WHO, test: doors }, [
+  ...inFile('src/operators/caller.ts', { rule: WHO, test: policy }, [
     [
       'a viewer may do everything',
       'return OPERATOR_ROLES.indexOf(role) >= OPERATOR_ROLES.indexOf(needed);',
@@ -75,7 +75,7 @@ export const grpcAndHttp = [
   ]),
   ...inFile(
     'src/grpc/call-policy.ts',
-    { rule: WHO, test: doors },
+    { rule: WHO, test: policy },
     [
       ['ApproveNodePairingRequest', 'approver'],
       ['RevokeDevice', 'approver'],
@@ -84,7 +84,7 @@ export const grpcAndHttp = [
       ['ListDevices', 'viewer'],
     ].map(([rpc, role]) => [`${rpc} asks for no role`, `  ${rpc}: ${role},\n`, `  ${rpc}: nobody,\n`]),
   ),
-  ...inFile('src/grpc/policy-check.ts', { rule: WHO, test: doors }, [
+  ...inFile('src/grpc/policy-check.ts', { rule: WHO, test: door, only: 'the start' }, [
     [
       'the service starts with an RPC that has no row',
       "    ...missing(served, [...doors.policy.keys()], 'has no row in the table of callers'),\n",
@@ -95,7 +95,7 @@ export const grpcAndHttp = [
       "    ...missing(doors.grpcMethods, doors.grpcHandlers, 'has no handler'),\n",
       '',
     ],
-    ['a device’s method may stand on the wrong door', '    ...misplaced(doors),\n', ''],
+    ['a device’s method may stand on the wrong door', '    ...misplaced(doors),\n', '', { test: policy }],
   ]),
   ...inFile('src/operators/token.ts', { rule: TOKEN, test: token }, [
     [
@@ -137,7 +137,7 @@ export const grpcAndHttp = [
       '  await parts.unitOfWork.run((unit) => admin.record(unit));\n  await writeSecretFile(join(parts.dataDir, ADMIN_TOKEN_FILE), `${admin.tokenText}\\n`);\n',
     ],
   ]),
-  ...inFile('src/grpc/server-credentials.ts', { rule: TLS, test: tls }, [
+  ...inFile('src/grpc/server-credentials.ts', { rule: TLS, test: door, only: '1.3 only' }, [
     [
       'TLS 1.2 is spoken',
       "    minVersion: 'TLSv1.3',\n    maxVersion: 'TLSv1.3',\n",
@@ -155,10 +155,10 @@ export const grpcAndHttp = [
       'void material;',
     ],
   ]),
-  ...inFile('src/grpc/message-rules.ts', { rule: BOUNDS, test: bounds }, [
+  ...inFile('src/grpc/message-rules.ts', { rule: BOUNDS, test: door, only: 'requests' }, [
     ['a request of any size is read', 'if (bytes.length > limit) {', 'if (false) {'],
   ]),
-  ...inFile('src/grpc/grpc-server.ts', { rule: BOUNDS, test: bounds }, [
+  ...inFile('src/grpc/grpc-server.ts', { rule: BOUNDS, test: door, only: 'requests' }, [
     [
       'strangers may send as much as operators',
       '      : MAX_STRANGER_REQUEST;',
@@ -168,27 +168,34 @@ export const grpcAndHttp = [
       'a connection may have any number of streams',
       "      'grpc.max_concurrent_streams': settings.maxStreams,\n",
       '',
+      { test: bounds, only: '32 streams' },
     ],
-    ['the table of callers is not compared at start', '    this.check();\n', '', { rule: WHO, test: doors }],
+    [
+      'the table of callers is not compared at start',
+      '    this.check();\n',
+      '',
+      { rule: WHO, only: 'the start' },
+    ],
     [
       'nobody asks who calls',
       '        identifyCallers(operators, failures),\n',
       '',
-      { rule: WHO, test: callers },
+      { rule: WHO, test: callers, only: 'does not verify' },
     ],
   ]),
-  ...inFile('src/grpc/call-interceptors.ts', { rule: BOUNDS, test: bounds }, [
+  ...inFile('src/grpc/call-interceptors.ts', { rule: BOUNDS, test: door, only: 'requests' }, [
     [
       'a request may take for ever',
       "      call.sendStatus(toStatus(new DomainError('timeout', 'REQUEST_TIMEOUT', text)));\n",
       '      void text;\n',
     ],
   ]),
-  ...inFile('src/grpc/connection-gate.ts', { rule: BOUNDS, test: bounds }, [
+  ...inFile('src/grpc/connection-gate.ts', { rule: BOUNDS, test: door, only: 'by address' }, [
     [
       'connections are not bounded',
       'if (this.#sockets.size >= this.limits.maxConnections) {',
       'if (false) {',
+      { test: bounds, only: 'of all' },
     ],
     [
       'one address may take every connection',
@@ -197,7 +204,7 @@ export const grpcAndHttp = [
     ],
     ['a place is not given back', '      this.#sockets.delete(socket);\n', ''],
   ]),
-  ...inFile('src/grpc/status.ts', { rule: SECRETS, test: doors }, [
+  ...inFile('src/grpc/status.ts', { rule: SECRETS, test: door, only: 'nobody foresaw' }, [
     [
       'callers are told of what nobody foresaw',
       "  return error instanceof DomainError && error.kind !== 'internal'\n    ? error\n",

@@ -15,7 +15,7 @@ const p256 = 'src/spake2plus/p256.spec.ts';
 const spake2plus = 'src/spake2plus/spake2plus.spec.ts';
 const ed25519 = 'src/identity/ed25519.spec.ts';
 const startLimits = 'src/pairing/start-limits.spec.ts';
-const services = 'test/pairing/pairing-services.spec.ts';
+const live = 'test/pairing/pairing-codes.spec.ts';
 
 /** The texts that people and links carry. */
 const codeForms = [
@@ -311,12 +311,12 @@ const exchange = [
 ];
 
 const tries = [
-  ...inFile('src/pairing/tries.ts', { rule: TRIES, test: services, only: 'wrong PIN' }, [
+  ...inFile('src/pairing/tries.ts', { rule: TRIES, test: live, only: 'wrong PIN' }, [
     ['a PIN has a fourth try', 'export const TRIES_PER_PIN = 3;', 'export const TRIES_PER_PIN = 4;'],
     ['tries are not limited', 'return tries <= TRIES_PER_PIN;', 'return true;'],
     ['tries are not counted', 'const tries = (before?.tries ?? 0) + 1;', 'const tries = before?.tries ?? 0;'],
   ]),
-  ...inFile('src/pairing/pairing-server.ts', { rule: TRIES, test: services }, [
+  ...inFile('src/pairing/pairing-server.ts', { rule: TRIES, test: live }, [
     [
       'a try is looked at before it is counted',
       '(await this.parts.unitOfWork.run((unit) => spendTry(unit, codeId, now)));',
@@ -360,12 +360,6 @@ const tries = [
       { only: 'codes that do not live' },
     ],
     [
-      'a request is recorded in another unit than uses up its code',
-      'const createdBy = await useUpCode(unit, hello.codeId, now);',
-      'const createdBy = await this.parts.unitOfWork.run((own) => useUpCode(own, hello.codeId, now));',
-      { only: 'a pairing' },
-    ],
-    [
       'starts are not limited',
       'const release = this.parts.limits.begin(source);',
       'const release = (): void => undefined;',
@@ -373,7 +367,7 @@ const tries = [
     ],
     ['a slot is not given back', '    this.release();\n', '', { rule: LIMITS, only: 'limits' }],
   ]),
-  ...inFile('src/pairing/pairing-codes.ts', { rule: 'PROTOCOL, Pairing: Mint', test: services }, [
+  ...inFile('src/pairing/pairing-codes.ts', { rule: 'PROTOCOL, Pairing: Mint', test: live }, [
     [
       'a new code inherits the tries of a dead one',
       '  if (await unit.tables.existsBy(PairingTryRow, { codeId })) return false;\n',

@@ -139,19 +139,19 @@ export const registry = [
       'a certificate that no longer counts is handed out again',
       '    if (!(await this.isUsable(committed, row))) throw nothingToCollect();\n',
       '',
-      { only: 'a revoked device|a device that is known|collecting' },
+      { only: 'cannot collect again' },
     ],
     [
       'an expired certificate is handed out',
       'return until !== undefined && until > this.parts.clock.now();',
       'return until !== undefined;',
-      { only: 'collecting' },
+      { only: 'a certificate' },
     ],
     [
       'a certificate that somebody put into the index is handed out',
       'if (issued === undefined || sha256(issued.der) !== fingerprint) throw nothingToCollect();',
       'if (issued === undefined) throw nothingToCollect();',
-      { rule: SEALED_DECIDES, only: 'collecting' },
+      { rule: SEALED_DECIDES, only: 'a certificate' },
     ],
     [
       'a request that is over still waits',
@@ -182,7 +182,7 @@ export const registry = [
       'tries are not audited',
       "    action: 'pairing.tried',\n",
       "    action: 'nothing',\n",
-      { rule: 'PROTOCOL, Pairing: Mint', only: 'wrong PIN' },
+      { rule: 'PROTOCOL, Pairing: Mint', test: 'test/pairing/pairing-codes.spec.ts', only: 'wrong PIN' },
     ],
   ]),
   ...inFile('src/identity/identity-manager.ts', { rule: REVOKE, test: services, only: 'a revoked device' }, [
