@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestCa, type TestDevice } from '../ca/test-ca.js';
 import { certificateOf, eventually, gate, TestDoor } from './quic-door.js';
 
@@ -18,6 +18,11 @@ describe('who is let in over QUIC', () => {
 
   afterAll(async () => {
     await door.close();
+  });
+
+  afterEach(async () => {
+    await door.disconnect();
+    await eventually(() => door.endpoint.admittedConnections === 0);
   });
 
   const expectNothingServed = (): void => {
@@ -153,6 +158,8 @@ describe('who is let in over QUIC', () => {
       door.registry[step] = () => Promise.resolve();
       expect(await answer).toMatchObject({ reason: 'REVOKED' });
       expect(door.endpoint.openConnections(device.deviceId)).toBe(0);
+      expect(door.endpoint.admittedConnections).toBe(0);
+      expect(door.registry.noted.some((note) => note.startsWith(device.deviceId))).toBe(false);
       expectNothingServed();
     },
   );

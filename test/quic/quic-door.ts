@@ -215,8 +215,13 @@ export class TestDoor {
     }
   }
 
+  /** Closes every client that this door has handed out. */
+  async disconnect(): Promise<void> {
+    await Promise.all(this.#clients.splice(0).map((client) => client.close()));
+  }
+
   async close(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.close()));
+    await this.disconnect();
     await this.endpoint.close();
   }
 }
