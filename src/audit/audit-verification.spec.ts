@@ -188,6 +188,16 @@ describe('verifyExport', () => {
     expect(verify(entries, elsewhere)).toEqual([{ finding: 'other_store', sequence: 5 }]);
   });
 
+  it('finds that the epoch is lower than that of the older head', () => {
+    const newer = signHead({ storeId, epoch: 1_001, sequence: 5, hash: entries[4]!.hash }, privateKey);
+    expect(verify(entries.slice(5), newer)).toEqual([{ finding: 'epoch_fell', sequence: 12 }]);
+  });
+
+  it('finds that the older head is shown as the newer', () => {
+    const trust = { auditKey: publicKey, storeId, since: head };
+    expect(verifyExport([], headAt(5), trust)).toEqual([{ finding: 'cut', sequence: 6 }]);
+  });
+
   it('calls text without canonical form changed', () => {
     expect(verify(entries.with(2, { ...entries[2]!, reason: '\ud800' }))).toContainEqual({
       finding: 'changed',

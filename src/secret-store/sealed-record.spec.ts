@@ -149,6 +149,11 @@ describe('wrapped data keys', () => {
     }
     expect(() => unwrapDataKey(masterKey, storeId, wrapped.subarray(0, 96))).toThrow(wrong);
   });
+
+  it('do not unwrap to a key of another length', () => {
+    const short = wrapDataKey(masterKey, storeId, { id: dataKey.id, key: Buffer.alloc(31) }, salt);
+    expect(() => unwrapDataKey(masterKey, storeId, short)).toThrow(wrong);
+  });
 });
 
 describe('sealing', () => {
