@@ -125,16 +125,18 @@ export const grpcAndHttp = [
     ['every operator is an admin', 'role: record.role }', "role: 'admin' }"],
   ]),
   ...inFile('src/operators/first-admin.ts', { rule: 'DESIGN §10: admin-token', test: operators }, [
-    [
-      'the first token is readable for all',
-      "const file = await open(temporary, 'w', 0o600);\n  try {\n    await file.chmod(0o600);",
-      "const file = await open(temporary, 'w', 0o644);\n  try {\n    await file.chmod(0o644);",
-    ],
     ['each start makes another admin', '  if (await hasOperators(parts.committed.secrets)) return;\n', ''],
     [
       'the operator is there before the token is',
-      '  await writeSecretFile(join(parts.dataDir, ADMIN_TOKEN_FILE), `${admin.tokenText}\\n`);\n  await parts.unitOfWork.run((unit) => admin.record(unit));\n',
-      '  await parts.unitOfWork.run((unit) => admin.record(unit));\n  await writeSecretFile(join(parts.dataDir, ADMIN_TOKEN_FILE), `${admin.tokenText}\\n`);\n',
+      "  await replaceFile(join(parts.dataDir, ADMIN_TOKEN_FILE), Buffer.from(`${admin.tokenText}\\n`, 'ascii'));\n  await parts.unitOfWork.run((unit) => admin.record(unit));\n",
+      "  await parts.unitOfWork.run((unit) => admin.record(unit));\n  await replaceFile(join(parts.dataDir, ADMIN_TOKEN_FILE), Buffer.from(`${admin.tokenText}\\n`, 'ascii'));\n",
+    ],
+  ]),
+  ...inFile('src/secret-store/atomic-file.ts', { rule: 'DESIGN §4: file permissions', test: operators }, [
+    [
+      'the first token is readable for all',
+      "const handle = await open(temporary, 'wx', 0o600);",
+      "const handle = await open(temporary, 'wx', 0o644);",
     ],
   ]),
   ...inFile('src/grpc/server-credentials.ts', { rule: TLS, test: door, only: '1.3 only' }, [

@@ -170,7 +170,7 @@ export const quic = [
     ],
     ['a place is given back twice', '        if (!held) return;\n', ''],
   ]),
-  ...inFile('src/quic/network-address.ts', { rule: BOUNDS, test: 'src/quic/network-address.spec.ts' }, [
+  ...inFile('src/network/network-address.ts', { rule: BOUNDS, test: 'src/network/network-address.spec.ts' }, [
     ['one host has 2^64 addresses', '.slice(0, 4)', '.slice(0, 8)'],
     ['an IPv4 address counts twice', 'return MAPPED_IPV4.exec(host)?.[1] ?? host;', 'return host;'],
   ]),
