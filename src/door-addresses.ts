@@ -1,4 +1,4 @@
-import { type HostPort, formatHostPort } from './config/values.js';
+import { type HostPort, formatHostPort } from './network/network-address.js';
 
 /** Where the doors really listen; known only once they do, since the system may choose the port. */
 export class DoorAddresses {

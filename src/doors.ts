@@ -3,7 +3,7 @@ import type { INestApplication } from '@nestjs/common';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { verifyDeviceChain } from './ca/chain-verification.js';
 import { ServerCertificates } from './ca/server-certificates.js';
-import { type HostPort, formatHostPort } from './config/values.js';
+import { type HostPort, formatHostPort } from './network/network-address.js';
 import { DoorAddresses } from './door-addresses.js';
 import type { FailureLog } from './grpc/failure-log.js';
 import { GrpcServer } from './grpc/grpc-server.js';

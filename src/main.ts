@@ -9,7 +9,7 @@ import { CertificateAuthority } from './ca/certificate-authority.js';
 import { ServerCertificates } from './ca/server-certificates.js';
 import { trustBundlePem } from './ca/trust-bundle.js';
 import type { Settings, StoreSettings } from './config/settings.js';
-import { formatHostPort } from './config/values.js';
+import { formatHostPort } from './network/network-address.js';
 import { type Store, openStore } from './database/open-store.js';
 import type { DoorAddresses } from './door-addresses.js';
 import { Doors } from './doors.js';

@@ -1,7 +1,7 @@
 import { type Setting, type SettingSlice, environmentName } from './setting.js';
 import type { LoadedSettings, SettingSource } from './settings.js';
 import { slices } from './slices.js';
-import { type HostPort, formatHostPort } from './values.js';
+import { type HostPort, formatHostPort } from '../network/network-address.js';
 
 /** One setting as `palyra config check` shows it. */
 export interface SettingDescription {

@@ -2,11 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { z } from 'zod';
 import {
-  type HostPort,
   count,
   duration,
   endpoints,
-  formatHostPort,
   listOf,
   parseDuration,
   parseHostPort,
@@ -14,6 +12,7 @@ import {
   serverNames,
   trustDomain,
 } from './values.js';
+import { type HostPort, formatHostPort } from '../network/network-address.js';
 
 function problemOf(schema: z.ZodType, value: unknown): string {
   const result = schema.safeParse(value);

@@ -1,20 +1,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-
-/** Where a door listens, or where others reach it. */
-export interface HostPort {
-  /** IPv4 or IPv6 address (without brackets) or DNS name. */
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-}
-
-/** `host:port`, with brackets around an IPv6 address. */
-export function formatHostPort(address: HostPort): string {
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  return `${host}:${address.port}`;
-}
+import type { HostPort } from '../network/network-address.js';
 
 /** The file may hold a number or a boolean where the environment can only hold text. */
 export const text = z.preprocess(

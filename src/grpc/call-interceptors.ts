@@ -7,7 +7,7 @@ import {
 } from '@grpc/grpc-js';
 import { DomainError } from '../errors/domain-error.js';
 import type { OperatorAuthenticator } from '../operators/caller.js';
-import { unmapped } from '../quic/network-address.js';
+import { unmapped } from '../network/network-address.js';
 import { identifyCaller } from './caller-of-call.js';
 import type { FailureLog } from './failure-log.js';
 import { UnreadableRequest } from './message-rules.js';

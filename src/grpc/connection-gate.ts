@@ -1,6 +1,5 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
-import type { HostPort } from '../config/values.js';
-import { sourceOf } from '../quic/network-address.js';
+import { type HostPort, sourceOf } from '../network/network-address.js';
 
 export interface ConnectionLimits {
   readonly maxConnections: number;

@@ -2,7 +2,7 @@ import { type ServerCredentials, type ServiceDefinition, type ServerOptions } fr
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { ServerGrpc } from '@nestjs/microservices';
-import { type HostPort, formatHostPort } from '../config/values.js';
+import { type HostPort, formatHostPort } from '../network/network-address.js';
 import type { GrpcSettings } from '../config/settings.js';
 import { ControlPlaneService } from '../generated/palyra/controlplane/v1/control_plane.js';
 import { NodeServiceService } from '../generated/palyra/controlplane/v1/node_service.js';

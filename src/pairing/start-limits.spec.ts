@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { DomainError } from '../errors/domain-error.js';
 import { ManualClock } from '../time/clock.js';
-import { StartLimits, addressGroup, type PairingLimits } from './start-limits.js';
+import { StartLimits, type PairingLimits } from './start-limits.js';
 
 const NOW = 1_780_000_000_000;
 
@@ -63,19 +63,5 @@ describe('StartLimits', () => {
     for (let i = 0; i < 3; i++) starts.begin(`2001:db8::${i.toString(16)}`)();
     expect(refusal(() => starts.begin('2001:db8::ffff')).reason).toBe('TOO_MANY_STARTS');
     starts.begin('2001:db8:0:1::1')();
-  });
-});
-
-describe('addressGroup', () => {
-  it.each([
-    ['192.0.2.1', '192.0.2.1'],
-    ['::ffff:192.0.2.1', '192.0.2.1'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:DB8::1', '2001:db8:0:0::/64'],
-    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-    ['::1', '0:0:0:0::/64'],
-    ['1:2:3:4:5:6:192.0.2.1', '1:2:3:4::/64'],
-  ])('%s belongs to %s', (address, group) => {
-    expect(addressGroup(address)).toBe(group);
   });
 });

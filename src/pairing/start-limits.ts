@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { DomainError } from '../errors/domain-error.js';
+import { sourceOf } from '../network/network-address.js';
 import type { Clock } from '../time/clock.js';
 
 export interface PairingLimits {
@@ -49,7 +49,7 @@ export class StartLimits {
     // The total first: a new address is remembered only for a start it was granted, so the map stays bounded.
     refill(this.#total, startsPerMinute, now);
     if (this.#total.tokens < 1) throw exhausted('TOO_MANY_STARTS', waitFor(this.#total, startsPerMinute));
-    const mine = this.bucketOf(addressGroup(address), now);
+    const mine = this.bucketOf(sourceOf(address), now);
     refill(mine, startsPerMinutePerAddress, now);
     if (mine.tokens < 1) throw exhausted('TOO_MANY_STARTS', waitFor(mine, startsPerMinutePerAddress));
     mine.tokens -= 1;
@@ -99,26 +99,4 @@ function exhausted(reason: string, retryAfterMs: number): DomainError {
   return new DomainError('exhausted', reason, 'too many pairings are being started; try again later', {
     retryAfterMs,
   });
-}
-
-/** IPv4 addresses count one by one, also when mapped into IPv6; IPv6 by /64, since one host commands that many. */
-export function addressGroup(address: string): string {
-  const plain = address.replace(/%.*$/, '').toLowerCase();
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  return isIPv6(plain) ? `${firstGroups(plain, 4).join(':')}::/64` : plain;
-}
-
-function firstGroups(address: string, count: number): string[] {
-  const [head = '', tail] = address.split('::');
-  const left = groupsOf(head);
-  const right = tail === undefined ? [] : groupsOf(tail);
-  const zeros = Array<string>(8 - left.length - right.length).fill('0');
-  const all = tail === undefined ? left : [...left, ...zeros, ...right];
-  return all.slice(0, count).map((group) => Number.parseInt(group, 16).toString(16));
-}
-
-function groupsOf(text: string): string[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]));
 }

@@ -1,4 +1,4 @@
-import { sourceOf } from './network-address.js';
+import { sourceOf } from '../network/network-address.js';
 
 export interface ConnectionLimits {
   /** Handshakes in progress, in all and per source address (IPv6: per /64). */

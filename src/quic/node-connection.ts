@@ -10,7 +10,7 @@ import {
 } from './admission.js';
 import type { BoundReason, ConnectionBounds, Slot } from './connection-bounds.js';
 import { closeCode, type DeviceConnections, type ListedConnection } from './device-connections.js';
-import { formatHostPort, type HostPort } from './network-address.js';
+import { formatHostPort, type HostPort } from '../network/network-address.js';
 import type { CloseReason } from './node-connections.js';
 import type { NodeRpcHandler } from './node-rpc-handler.js';
 import { NodeRpcStreams } from './node-rpc-streams.js';

@@ -1,4 +1,4 @@
-import type { HostPort } from './network-address.js';
+import type { HostPort } from '../network/network-address.js';
 import type { NodeRequest, NodeResponse } from './node-rpc-message.js';
 
 /** A request of an admitted device. */

@@ -9,7 +9,7 @@ import { DomainError } from '../errors/domain-error.js';
 import { systemClock, type Clock } from '../time/clock.js';
 import { closeError } from './close-error.js';
 import { ClientStream } from './client-stream.js';
-import { formatHostPort, type HostPort } from './network-address.js';
+import { formatHostPort, type HostPort } from '../network/network-address.js';
 import { requestFrame, type NodeResponse } from './node-rpc-message.js';
 import { OUR_CONNECTION_ID_BYTES } from './packet-header.js';
 import { QuicConnection, type ConnectionEnd, type ConnectionOwner } from './quic-connection.js';

@@ -1,6 +1,6 @@
 import quiche from '@matrixai/quic/native/quiche.js';
 import type { Connection, Shutdown } from '@matrixai/quic/native/types.js';
-import type { HostPort } from './network-address.js';
+import type { HostPort } from '../network/network-address.js';
 import { StreamWrites } from './stream-writes.js';
 import type { TurnQueue } from './turn-queue.js';
 

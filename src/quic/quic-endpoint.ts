@@ -6,7 +6,7 @@ import type { Clock } from '../time/clock.js';
 import type { DeviceChainVerifier } from './admission.js';
 import { ConnectionBounds, type Slot } from './connection-bounds.js';
 import { DeviceConnections } from './device-connections.js';
-import { formatHostPort, type HostPort } from './network-address.js';
+import { formatHostPort, type HostPort } from '../network/network-address.js';
 import {
   NodeConnection,
   type AdmissionNote,

@@ -1,7 +1,7 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable, Subscription } from 'rxjs';
 import { malformed } from '../errors/domain-error.js';
-import type { HostPort } from './network-address.js';
+import type { HostPort } from '../network/network-address.js';
 import { isJsonObject, type JsonObject } from './frame-codec.js';
 import type { NodeCall, NodeResponder, NodeRpcHandler } from './node-rpc-handler.js';
 import { eventResponse, healthResponse, resultResponse } from './node-rpc-message.js';

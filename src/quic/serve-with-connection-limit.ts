@@ -1,4 +1,4 @@
-import type { HostPort } from './network-address.js';
+import type { HostPort } from '../network/network-address.js';
 import type { QuicEndpoint } from './quic-endpoint.js';
 
 /** How many connections may be admitted at once when nothing else is set. */

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import type { HostPort } from './network-address.js';
+import type { HostPort } from '../network/network-address.js';
 
 export interface UdpSocketEvents {
   onDatagram(datagram: Buffer, from: HostPort): void;

@@ -21,7 +21,7 @@ import { GrpcMethod, GrpcStreamMethod } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { EMPTY } from 'rxjs';
 import { type Settings, parseSettings } from '../../src/config/settings.js';
-import { formatHostPort } from '../../src/config/values.js';
+import { formatHostPort } from '../../src/network/network-address.js';
 import {
   ControlPlaneClient,
   ControlPlaneService,

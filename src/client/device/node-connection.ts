@@ -1,6 +1,6 @@
 import { encodePem } from '../../ca/pem.js';
 import { DomainError, type ErrorKind } from '../../errors/domain-error.js';
-import { formatHostPort } from '../../quic/network-address.js';
+import { formatHostPort } from '../../network/network-address.js';
 import { QuicClient } from '../../quic/quic-client.js';
 import { ClientError, type ClientFailure } from '../client-error.js';
 import { type Endpoint, parseEndpoint } from '../grpc/endpoint.js';

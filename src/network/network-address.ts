@@ -1,8 +1,10 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** An address and UDP port as quiche and the socket take them. */
+/** Where a door listens, or where others reach it. */
 export interface HostPort {
+  /** IPv4 or IPv6 address (without brackets) or DNS name. */
   readonly host: string;
+  /** 0 lets the system choose. */
   readonly port: number;
 }
 
