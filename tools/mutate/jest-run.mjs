@@ -41,12 +41,21 @@ export async function runJest(directory, specs, { only, workers = 1 } = {}) {
   return summary(directory, report);
 }
 
-function finished(directory, args) {
-  return new Promise((resolve) => {
-    const jest = spawn(process.execPath, args, { cwd: directory, stdio: 'ignore', timeout: RUN_LIMIT_MS });
+const running = new Set();
+
+/** Ends what still runs; for the end of this process. */
+export function endAllRuns() {
+  for (const jest of running) jest.kill('SIGKILL');
+}
+
+async function finished(directory, args) {
+  const jest = spawn(process.execPath, args, { cwd: directory, stdio: 'ignore', timeout: RUN_LIMIT_MS });
+  running.add(jest);
+  await new Promise((resolve) => {
     jest.once('error', resolve);
     jest.once('close', resolve);
   });
+  running.delete(jest);
 }
 
 function summary(directory, report) {

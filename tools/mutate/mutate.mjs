@@ -7,7 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { runJest } from './jest-run.mjs';
+import { endAllRuns, runJest } from './jest-run.mjs';
 import { applied } from './mutation.mjs';
 import { mutations } from './mutations/index.mjs';
 import { Workspace } from './workspace.mjs';
@@ -39,10 +39,10 @@ function list(all) {
 /** Returns the exit code. */
 async function mutate(all, jobs) {
   const workspaces = [];
-  const removeAll = () => {
+  process.once('exit', () => {
+    endAllRuns();
     for (const workspace of workspaces) workspace.remove();
-  };
-  process.once('exit', removeAll);
+  });
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 
   for (let job = 0; job < jobs; job += 1) workspaces.push(new Workspace(ROOT));
