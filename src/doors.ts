@@ -16,6 +16,8 @@ import { QuicLog, observers } from './observability/quic-log.js';
 import type { OperatorAuthenticator } from './operators/caller.js';
 import { DeviceConnections } from './quic/device-connections.js';
 import { QuicEndpoint } from './quic/quic-endpoint.js';
+import type { QuicKeys } from './quic/quic-keys.js';
+import { QUIC_KEYS } from './quic/quic.module.js';
 import type { QuicSettings as QuicEndpointSettings } from './quic/quic-settings.js';
 import { QuicStrategy } from './quic/quic-strategy.js';
 import { OPERATOR_AUTHENTICATOR, type Runtime } from './runtime.js';
@@ -116,6 +118,7 @@ export class Doors {
           handler,
           observer: observers(parts.metrics, new QuicLog(parts.logger)),
           devices: app.get(DeviceConnections),
+          keys: app.get<QuicKeys>(QUIC_KEYS),
           settings: quicSettings(settings.quic),
         }),
     });
