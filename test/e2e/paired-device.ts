@@ -56,15 +56,29 @@ export class TestDevice {
     onWaiting: (requestId: string) => Promise<unknown>,
     options: Partial<PairingOptions> = {},
   ): Promise<StoredCertificate> {
+    const stop = new AbortController();
     let decided: Promise<unknown> = Promise.resolve();
-    const askProof = (): Promise<string> => Promise.resolve(secretText);
-    const pairing = pairDevice({ ...this.#options(endpoint), askProof, ...options }, (event) => {
-      this.events.push(event);
-      if (event.event === 'waiting_for_approval') decided = onWaiting(event.requestId);
+    const pairing = pairDevice(
+      {
+        ...this.#options(endpoint),
+        askProof: () => Promise.resolve(secretText),
+        ...options,
+        signal: AbortSignal.any([stop.signal, ...(options.signal === undefined ? [] : [options.signal])]),
+      },
+      (event) => {
+        this.events.push(event);
+        if (event.event !== 'waiting_for_approval') return;
+        decided = onWaiting(event.requestId);
+        // Without a decision the device would wait on; then it is the decision's failure that the test must see.
+        decided.catch(() => {
+          stop.abort(interrupted());
+        });
+      },
+    );
+    const certificate = await pairing.catch(async (error: unknown) => {
+      await decided;
+      throw error;
     });
-    // A decision that fails must fail the test, not leave the device waiting.
-    decided.catch(() => undefined);
-    const certificate = await pairing;
     await decided;
     this.certificate = certificate;
     return certificate;
@@ -155,7 +169,7 @@ export class TestDevice {
     }
   }
 
-  #options(endpoint: Endpoint): Omit<PairingOptions, 'askProof'> {
+  #options(endpoint: Endpoint): Omit<PairingOptions, 'askProof' | 'signal'> {
     return {
       directory: this.directory,
       endpoint,
@@ -163,7 +177,6 @@ export class TestDevice {
       clientKind: 'node',
       platform: 'test',
       newIdentity: false,
-      signal: new AbortController().signal,
       clock: systemClock,
       random: systemRandomBytes,
     };

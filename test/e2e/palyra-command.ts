@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { COMMAND, endWithThisProcess, systemEnvironment } from './service-process.js';
+
+export interface CommandOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What stands in stdin; nothing is written, and stdin stays open, when absent. */
+  readonly stdin?: string;
+}
+
+export interface Finished {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One `palyra …` as a user starts it: a process of its own, with pipes in place of a terminal. */
+export class PalyraCommand {
+  stdout = '';
+  stderr = '';
+  readonly ended: Promise<Finished>;
+  readonly #child: ChildProcess;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(commandLine: readonly string[], options: CommandOptions = {}) {
+    const child = spawn(process.execPath, [COMMAND, ...commandLine], {
+      env: { ...systemEnvironment(), ...options.environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    endWithThisProcess(child);
+    this.#child = child;
+    // A command that ends before it has read its stdin is no failure of the test.
+    child.stdin.on('error', () => undefined);
+    if (options.stdin !== undefined) child.stdin.end(options.stdin);
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.stdout += chunk.toString('utf8');
+      this.#wake();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.stderr += chunk.toString('utf8');
+    });
+    this.ended = once(child, 'close').then(([code]) => {
+      this.#wake();
+      return { code: code as number | null, stdout: this.stdout, stderr: this.stderr };
+    });
+  }
+
+  /** The first line of `--json` output with this event; rejects when the command ends without it. */
+  async event(name: string): Promise<Readonly<Record<string, unknown>>> {
+    for (;;) {
+      const found = objectsOf(this.stdout).find(({ event }) => event === name);
+      if (found !== undefined) return found;
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`palyra ended without ${name}:\n${this.stdout}${this.stderr}`);
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** Runs one command to its end. */
+export async function palyra(
+  commandLine: readonly string[],
+  options: CommandOptions = {},
+): Promise<Finished> {
+  return new PalyraCommand(commandLine, { stdin: '', ...options }).ended;
+}
+
+/** The complete lines of `--json` output. */
+export function objectsOf(stdout: string): Readonly<Record<string, unknown>>[] {
+  const lines = stdout.slice(0, stdout.lastIndexOf('\n') + 1).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
+}
