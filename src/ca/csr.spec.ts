@@ -27,13 +27,16 @@ interface Parts {
   readonly signer: KeyObject;
   readonly digest: string | null;
   readonly attributes?: Buffer;
+  /** Behind the signature. */
+  readonly trailer?: Buffer;
 }
 
 /** A request put together by hand, so that each part can be wrong. */
 function request(parts: Parts): Buffer {
   const { version = Buffer.from('020100', 'hex'), attributes = encodeContext(0) } = parts;
   const info = encodeSequence(version, encodeSequence(), parts.spki, attributes);
-  return encodeSequence(info, parts.algorithm, encodeBits(sign(parts.digest, info, parts.signer)));
+  const signature = encodeBits(sign(parts.digest, info, parts.signer));
+  return encodeSequence(info, parts.algorithm, signature, parts.trailer ?? Buffer.alloc(0));
 }
 
 const good: Parts = { spki: spkiOf(p256), algorithm: ECDSA_SHA256, signer: p256, digest: 'sha256' };
@@ -104,6 +107,7 @@ describe('a certificate request is refused', () => {
     ['nothing', 'INVALID_CSR', () => Buffer.alloc(0)],
     ['no DER', 'INVALID_CSR', () => Buffer.from('-----BEGIN CERTIFICATE REQUEST-----')],
     ['trailing bytes', 'INVALID_CSR', () => Buffer.concat([makeCsr(p256), Buffer.of(0)])],
+    ['trailing bytes inside', 'INVALID_CSR', () => request({ ...good, trailer: encodeDer(5) })],
     ['cut off', 'INVALID_CSR', () => makeCsr(p256).subarray(0, -1)],
     [
       'larger than 4 KiB',
@@ -121,6 +125,11 @@ describe('a certificate request is refused', () => {
       'RSA',
       'UNSUPPORTED_KEY',
       () => request({ ...good, spki: spkiOf(rsa), algorithm: RSA_SHA256, signer: rsa }),
+    ],
+    [
+      'X25519, which is as long as Ed25519',
+      'UNSUPPORTED_KEY',
+      () => edRequest(spkiOf(generateKeyPairSync('x25519').privateKey)),
     ],
     ['P-384', 'UNSUPPORTED_KEY', () => request({ ...good, spki: spkiOf(p384), signer: p384 })],
     ['a compressed point', 'UNSUPPORTED_KEY', () => request({ ...good, spki: compressed })],

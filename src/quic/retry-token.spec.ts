@@ -30,8 +30,11 @@ describe('RetryTokens', () => {
   });
 
   it('does not let bytes move from the connection id to the address', () => {
-    const shifted = { address: `a${binding.address}`, retrySourceId: Buffer.alloc(19, 1) };
-    expect(tokens.verify(token, shifted, NOW).ok).toBe(false);
+    const id = Buffer.alloc(19, 1);
+    const whole = { address: binding.address, retrySourceId: Buffer.concat([id, Buffer.from('a')]) };
+    const shifted = { address: `a${binding.address}`, retrySourceId: id };
+    const forged = { ok: false, reason: 'token_forged' };
+    expect(tokens.verify(tokens.issue(original, whole, NOW), shifted, NOW)).toEqual(forged);
   });
 
   it('refuses every change of a bit', () => {

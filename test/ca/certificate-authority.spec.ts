@@ -10,12 +10,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as x509 from '@peculiar/x509';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { findIssued, markRevoked, recordIssued } from '../../src/ca/certificate-index.js';
+import { fixTrustDomain } from '../../src/ca/cluster-record.js';
 import { parseCertificate } from '../../src/ca/certificate-parser.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
 import { issueLeaf, issueRoot, openIssuer } from '../../src/ca/issuer.js';
-import { checkOwnOutput } from '../../src/ca/output-check.js';
+import { checkOwnOutput, type ExpectedIssuer } from '../../src/ca/output-check.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
-import { deviceProfile } from '../../src/ca/profiles.js';
+import { deviceProfile, rootProfile } from '../../src/ca/profiles.js';
 import { makeRoot, openRootRecord, ROOT_LIFETIME_MS } from '../../src/ca/root-record.js';
 import type { CertificateTemplate } from '../../src/ca/template.js';
 import { ManualClock } from '../../src/time/clock.js';
@@ -76,6 +77,21 @@ describe('the root', () => {
     const row = await findIssued(directory.store.committed, fingerprint);
     expect(row).toMatchObject({ sequence: 1, profile: 'root', subjectId: `ca/${authority.keyId}` });
     expect(row?.der.equals(authority.signingRoot)).toBe(true);
+  });
+
+  it('belongs to a trust domain that is fixed at the first start', async () => {
+    const fix = (wanted?: string): Promise<string> =>
+      directory.store.unitOfWork.run((unit) => fixTrustDomain(unit, wanted, randomBytes));
+    const first = await fix();
+    expect(first).toMatch(/^[0-9a-hjkmnp-tv-z]{10}\.palyra\.internal$/);
+    expect(await fix()).toBe(first);
+    expect(await fix(first)).toBe(first);
+    await expect(fix('other.example')).rejects.toMatchObject({
+      kind: 'wrong_state',
+      reason: 'TRUST_DOMAIN',
+      message: expect.stringContaining('other.example'),
+    });
+    expect(await fix()).toBe(first);
   });
 
   it('does not change its trust domain', async () => {
@@ -269,6 +285,39 @@ describe('the check of own output', () => {
       checkOwnOutput(certificate.der, expected, issuer.subjectKey, issuer);
     expect(check(template)).not.toThrow();
     expect(check(other)).toThrow(expect.objectContaining({ reason: 'ISSUANCE_CHECK', cause: field }));
+  });
+
+  it.each<[string, (issuer: ExpectedIssuer) => Partial<ExpectedIssuer>]>([
+    ['issuer', ({ name }) => ({ name: Buffer.concat([name, Buffer.of(0)]) })],
+    ['authorityKeyIdentifier', () => ({ keyIdentifier: Buffer.alloc(20) })],
+  ])('finds another %s', async (field, change) => {
+    const { certificate, template, issuer } = await sample();
+    const other = { ...issuer, ...change(issuer) };
+    expect(() => checkOwnOutput(certificate.der, template, issuer.subjectKey, other)).toThrow(
+      expect.objectContaining({ reason: 'ISSUANCE_CHECK', cause: field }),
+    );
+  });
+
+  it('finds another subjectKeyIdentifier', async () => {
+    const { certificate, template, issuer } = await sample();
+    expect(() => checkOwnOutput(certificate.der, template, Buffer.alloc(20), issuer)).toThrow(
+      expect.objectContaining({ reason: 'ISSUANCE_CHECK', cause: 'subjectKeyIdentifier' }),
+    );
+  });
+
+  it('finds another path length', async () => {
+    const { issuer } = await sample();
+    const { der, serial, notBefore, notAfter, spki } = issuer.certificate;
+    const profile = rootProfile('edge.example', issuer.keyId);
+    const check = (pathLength: number) => () =>
+      checkOwnOutput(
+        der,
+        { profile: { ...profile, ca: { pathLength } }, serial, notBefore, notAfter, spki },
+        issuer.keyIdentifier,
+        issuer,
+      );
+    expect(check(1)).not.toThrow();
+    expect(check(2)).toThrow(expect.objectContaining({ cause: 'path length' }));
   });
 
   it('finds another signer and a damaged signature', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { systemClock } from '../../src/time/clock.js';
 import { TestCa, type TestDevice } from '../ca/test-ca.js';
 import { certificateOf, eventually, gate, TestDoor } from './quic-door.js';
 
@@ -164,6 +165,29 @@ describe('who is let in over QUIC', () => {
     },
   );
 
+  it('reads no stream while admission waits', async () => {
+    const friend = await door.connect(await door.enrolled());
+    await friend.health();
+    const reached = gate();
+    const blocked = gate();
+    door.registry.beforeRead = async () => {
+      reached.open();
+      await blocked.passed;
+    };
+    const client = await door.connect(await door.enrolled());
+    const answer = client.health();
+    await reached.passed;
+    callsBefore = door.handler.calls;
+    // Both clients' datagrams wait in one queue: what the friend sends later is read later.
+    await friend.health();
+    await friend.health();
+    expect(door.handler.calls).toBe(callsBefore + 2);
+    blocked.open();
+    door.registry.beforeRead = () => Promise.resolve();
+    expect((await answer).ok).toBe(true);
+    expect(door.handler.calls).toBe(callsBefore + 3);
+  });
+
   it('ends a connection with its certificate', async () => {
     const device = await ca.device();
     door.registry.enrol(device, { current: certificateOf(device, { expiresAt: Date.now() + 300 }) });
@@ -180,6 +204,27 @@ describe('who is let in over QUIC', () => {
     const client = await door.connect(old);
     await client.health();
     expect((await client.closed).error.reason).toBe('SUPERSEDED');
+  });
+
+  it('ends the connection of the certificate before, when the overlap is over', async () => {
+    let ahead = 0;
+    const clock = { now: () => Date.now() + ahead, monotonic: () => systemClock.monotonic() };
+    const own = await TestDoor.open(ca, { parts: { clock } });
+    const old = await ca.device();
+    own.registry.enrol(old);
+    const older = await own.connect(old);
+    await older.health();
+    const newest = await ca.device({ deviceId: old.deviceId });
+    own.registry.enrol(newest, { previous: certificateOf(old) });
+    const newer = await own.connect(newest);
+    await newer.health();
+
+    ahead = 59_000;
+    expect((await older.health()).ok).toBe(true);
+    ahead = 61_000;
+    await expect(older.health()).rejects.toMatchObject({ reason: 'SUPERSEDED' });
+    expect((await newer.health()).ok).toBe(true);
+    await own.close();
   });
 
   it('does not touch the new connection when the old one ends', async () => {
