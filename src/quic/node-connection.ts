@@ -17,6 +17,7 @@ import { NodeRpcStreams } from './node-rpc-streams.js';
 import type { ConnectionEnd, ConnectionOwner, QuicConnection } from './quic-connection.js';
 import type { QuicObserver } from './quic-observer.js';
 import type { QuicSettings } from './quic-settings.js';
+import { isOverBudget } from './receive-budget.js';
 
 /** Port to the registry of devices. */
 export interface IdentityReader {
@@ -41,6 +42,8 @@ export interface NodeConnectionContext {
 }
 
 const TRANSPORT_NO_ERROR = 0;
+/** RFC 9000 §20.1: CRYPTO_BUFFER_EXCEEDED. */
+const TRANSPORT_BUFFER_EXCEEDED = 0x0d;
 
 type Verified = Extract<ChainVerdict, { ok: true }>;
 type Admitted = Extract<AdmissionDecision, { admitted: true }>;
@@ -51,7 +54,7 @@ type Admitted = Extract<AdmissionDecision, { admitted: true }>;
  */
 export class NodeConnection implements ConnectionOwner, ListedConnection {
   #state: 'handshaking' | 'deciding' | 'admitted' | 'ended' = 'handshaking';
-  readonly #deadline: number;
+  readonly #openedAt: number;
   #verified: Verified | undefined;
   #streams: NodeRpcStreams | undefined;
   #connectionSlot: Slot | undefined;
@@ -66,7 +69,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     private readonly context: NodeConnectionContext,
     private readonly forget: () => void,
   ) {
-    this.#deadline = context.clock.monotonic() + context.settings.handshakeTimeoutMs;
+    this.#openedAt = context.clock.monotonic();
   }
 
   get isAdmitted(): boolean {
@@ -78,7 +81,9 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
   }
 
   receive(datagram: Buffer, from: HostPort): boolean {
-    return this.connection.receive(datagram, from);
+    const processed = this.connection.receive(datagram, from);
+    if (this.#isOverBudget()) this.connection.close(false, TRANSPORT_BUFFER_EXCEEDED);
+    return processed;
   }
 
   end(reason: CloseReason): void {
@@ -117,7 +122,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   onTurn(): void {
     const { clock } = this.context;
-    if (this.#isWaiting() && clock.monotonic() >= this.#deadline) {
+    if (this.#isWaiting() && this.#waitLeftMs() <= 0) {
       this.#timeOut();
       return;
     }
@@ -138,7 +143,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   wakeInMs(): number | undefined {
     const { clock } = this.context;
-    if (this.#isWaiting()) return this.#deadline - clock.monotonic();
+    if (this.#isWaiting()) return this.#waitLeftMs();
     return Math.min(this.#endsAt - clock.now(), this.#streams?.wakeInMs() ?? Number.POSITIVE_INFINITY);
   }
 
@@ -242,5 +247,28 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   #isWaiting(): boolean {
     return this.#state === 'handshaking' || this.#state === 'deciding';
+  }
+
+  #ageMs(): number {
+    return this.context.clock.monotonic() - this.#openedAt;
+  }
+
+  #waitLeftMs(): number {
+    return this.context.settings.handshakeTimeoutMs - this.#ageMs();
+  }
+
+  /** What others forge in the peer's name must not count against it. */
+  #isOverBudget(): boolean {
+    const { connection, context } = this;
+    const state = {
+      established: connection.isEstablished,
+      maxUnreadBytes: context.settings.maxUnreadBytes,
+      ageMs: this.#ageMs(),
+    };
+    return (
+      !connection.hasEnded &&
+      isOverBudget(connection.traffic, state) &&
+      isOverBudget(connection.authenticTraffic(), state)
+    );
   }
 }

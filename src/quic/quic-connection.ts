@@ -1,6 +1,7 @@
 import quiche from '@matrixai/quic/native/quiche.js';
 import type { Connection, Shutdown } from '@matrixai/quic/native/types.js';
 import type { HostPort } from '../network/network-address.js';
+import type { ConnectionTraffic } from './receive-budget.js';
 import { StreamWrites } from './stream-writes.js';
 import type { TurnQueue } from './turn-queue.js';
 
@@ -48,6 +49,12 @@ export interface StreamChunk {
 
 /** Timers are cut to this, so that steps of the wall clock are noticed within half a minute. */
 const MAX_SLEEP_MS = 30_000;
+/**
+ * About what quiche holds for a connection outside of V8's sight. It is freed only when V8 collects what stands for it,
+ * so the buffer for outgoing packets is made as large: then V8 knows that there is something to collect, and strangers
+ * who come and go cannot pile up a gigabyte meanwhile. The part that is not written to takes no memory.
+ */
+const NATIVE_BYTES = 64 * 1024;
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 const NO_REASON = new Uint8Array(0);
 
@@ -69,11 +76,12 @@ export class QuicConnection {
   #closePacket: { readonly bytes: Buffer; readonly to: HostPort } | undefined;
   #packetsWhileClosing = 0;
   #from: HostPort | undefined;
+  readonly #traffic = { received: 0, sent: 0, read: 0 };
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#native = parts.native;
-    this.#out = Buffer.allocUnsafe(parts.maxDatagramBytes);
+    this.#out = Buffer.allocUnsafeSlow(Math.max(parts.maxDatagramBytes, NATIVE_BYTES));
     this.#writes = new StreamWrites(parts.native, {
       drained: (streamId) => this.#owner?.onStreamDrained(streamId),
       stopped: (streamId) => this.#owner?.onStreamStopped(streamId),
@@ -93,6 +101,16 @@ export class QuicConnection {
     return this.#end !== undefined;
   }
 
+  /** Bytes moved so far, forged datagrams included. */
+  get traffic(): ConnectionTraffic {
+    return this.#traffic;
+  }
+
+  /** As `traffic`, of packets alone that the peer has protected with the connection's keys. Costs more. */
+  authenticTraffic(): ConnectionTraffic {
+    return { ...this.#traffic, received: this.#native.stats().recvBytes };
+  }
+
   /** Whether TLS skipped the certificates because of a ticket; never expected, and never admitted. */
   get isResumed(): boolean {
     return this.#native.isResumed();
@@ -110,6 +128,7 @@ export class QuicConnection {
       return false;
     }
     let processed = true;
+    this.#traffic.received += datagram.length;
     this.#notePath(from);
     try {
       this.#native.recv(datagram, { from, to: this.#parts.local });
@@ -157,7 +176,9 @@ export class QuicConnection {
   read(streamId: number): StreamChunk | 'reset' | undefined {
     try {
       const read = this.#native.streamRecv(streamId, READ_BUFFER);
-      return read === null ? undefined : { bytes: READ_BUFFER.subarray(0, read[0]), fin: read[1] };
+      if (read === null) return undefined;
+      this.#traffic.read += read[0];
+      return { bytes: READ_BUFFER.subarray(0, read[0]), fin: read[1] };
     } catch {
       return 'reset';
     }
@@ -292,6 +313,7 @@ export class QuicConnection {
       }
       if (sent === null) return;
       const packet = Buffer.from(this.#out.subarray(0, sent[0]));
+      this.#traffic.sent += packet.length;
       if (this.#end?.by === 'local') this.#closePacket = { bytes: packet, to: sent[1].to };
       this.#parts.send(packet, sent[1].to);
     }
