@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { encodeFrame } from '../../src/quic/frame-codec.js';
+import { decodeFrameBody, encodeFrame } from '../../src/quic/frame-codec.js';
 import type { QuicClient } from '../../src/quic/quic-client.js';
 import { requestFrame, type NodeResponse } from '../../src/quic/node-rpc-message.js';
 import { TestCa } from '../ca/test-ca.js';
 import { eventually, TestDoor } from './quic-door.js';
+import { RawPeer } from './raw-peer.js';
 
 describe('node RPC frames and streams', () => {
   let ca: TestCa;
@@ -90,6 +91,25 @@ describe('node RPC frames and streams', () => {
       result: { reason },
     });
     expect(door.handler.calls).toBe(callsBefore);
+  });
+
+  it('refuses bytes that come after the request, while it is being answered', async () => {
+    const device = await door.enrolled();
+    const own = { chain: device.chain, key: device.key };
+    const peer = await RawPeer.open(door.port, { roots: ca.rootPem, own }, { trustDomain: ca.trustDomain });
+    await peer.runUntil(() => peer.native.isEstablished());
+    peer.native.streamSend(0, requestFrame('test.wait'), false);
+    peer.flush();
+    await eventually(() => door.handler.calls === callsBefore + 1);
+    peer.native.streamSend(0, Buffer.from([0]), false);
+    await peer.runUntil(() => [...peer.native.readable()].length > 0);
+    const answer = Buffer.alloc(1_000);
+    const [bytes = 0] = peer.native.streamRecv(0, answer) ?? [];
+    expect(decodeFrameBody(answer.subarray(4, bytes))).toMatchObject({
+      error: 'invalid_request',
+      result: { reason: 'BYTES_AFTER_REQUEST' },
+    });
+    peer.close();
   });
 
   it('ends a request that does not become complete', async () => {
@@ -191,6 +211,7 @@ describe('node RPC frames and streams', () => {
     const hasty = await TestDoor.open(ca, { settings: { requestTimeoutMs: 200 } });
     const greedy = await hasty.connect(await hasty.enrolled());
     const begun = Buffer.concat([length(512 * 1024), Buffer.alloc(1000, 0x20)]);
+    const startedAt = performance.now();
     const answers = await Promise.all(
       Array.from({ length: 8 }, async () => {
         for await (const response of greedy.streamRaw(begun, { fin: false })) return response.result;
@@ -200,6 +221,8 @@ describe('node RPC frames and streams', () => {
     expect(answers.map((result) => (result as { reason: string }).reason)).toEqual(
       answers.map(() => 'REQUEST_TIMEOUT'),
     );
+    // Two fit into the bound of 1 MiB at a time; the others are not read before those have had their time.
+    expect(performance.now() - startedAt).toBeGreaterThan(4 * 200);
     expect((await greedy.health()).ok).toBe(true);
     await hasty.close();
   });

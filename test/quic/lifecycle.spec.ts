@@ -1,6 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
+import { issueLeaf, openIssuer } from '../../src/ca/issuer.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
+import { type CertificateProfile, controlPlaneProfile } from '../../src/ca/profiles.js';
 import { QuicClient } from '../../src/quic/quic-client.js';
 import { TestCa } from '../ca/test-ca.js';
 import { TestDoor, type DoorOptions } from './quic-door.js';
@@ -129,6 +131,27 @@ describe('life of the QUIC door', () => {
     const device = await door.enrolled();
     const impostor = await ca.hostile('server_auth_only');
     door.endpoint.replaceTlsMaterial({ ...(await ca.server()), chain: impostor.chain, key: impostor.key });
+    expect(await door.attempt(device)).toBe('FALSE_SERVER');
+  });
+
+  it('is not believed with a certificate of the cluster that has its DNS name only', async () => {
+    const door = await open();
+    const device = await door.enrolled();
+    const pkcs8 = createPrivateKey(ca.rootKey).export({ format: 'der', type: 'pkcs8' });
+    const issuer = await openIssuer(pkcs8, ca.authority.signingRoot);
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const profile: CertificateProfile = {
+      ...controlPlaneProfile(ca.trustDomain, []),
+      subjectAltNames: [
+        { type: 'uri', value: `spiffe://${ca.trustDomain}/service/web` },
+        { type: 'dns', value: `control-plane.${ca.trustDomain}` },
+      ],
+    };
+    const spki = publicKey.export({ format: 'der', type: 'spki' });
+    const order = { spki, issuedAt: Date.now(), lifetimeMs: 3_600_000 };
+    const leaf = await issueLeaf(issuer, profile, order, randomBytes);
+    const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+    door.endpoint.replaceTlsMaterial(ca.authority.serverMaterial(leaf.der, key, leaf.expiresAt));
     expect(await door.attempt(device)).toBe('FALSE_SERVER');
   });
 
