@@ -274,11 +274,6 @@ export const quic = [
     ['unknown fields are let pass', 'if (!REQUEST_FIELDS.has(name)) {', 'if (false) {'],
     ['a method name of any length is looked up', ' || method.length > MAX_METHOD_LENGTH', ''],
     [
-      'what an object inherits counts as a field',
-      'return Object.hasOwn(message, name) ? message[name] : undefined;',
-      'return message[name];',
-    ],
-    [
       'params may be anything',
       "  if (!isJsonObject(value)) throw malformed('INVALID_PARAMS', 'params must be an object');\n",
       '',
