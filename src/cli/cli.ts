@@ -5,7 +5,8 @@ import { buildProgram } from './program.js';
 
 /** Runs one command line (without node and script) and says how the process is to exit. Never throws. */
 export async function runCli(commandLine: readonly string[], cliProcess: CliProcess): Promise<ExitCode> {
-  leaveQuietlyWhenNobodyReads(cliProcess);
+  if (commandLine[0] === 'serve') goOnWhenNobodyReads(cliProcess);
+  else leaveQuietlyWhenNobodyReads(cliProcess);
   const program = buildProgram(new CliContext(cliProcess));
   configure(program, cliProcess);
   try {
@@ -36,5 +37,12 @@ function leaveQuietlyWhenNobodyReads(cliProcess: CliProcess): void {
   cliProcess.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT_CODE.done);
     throw error;
+  });
+}
+
+/** A service goes on when whoever read its log has gone (a log collector that restarts): clients need it, the log waits. */
+function goOnWhenNobodyReads(cliProcess: CliProcess): void {
+  cliProcess.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
   });
 }

@@ -101,6 +101,6 @@ function credentialsInvalid(): DomainError {
   return new DomainError(
     'unauthenticated',
     'CREDENTIALS_INVALID',
-    'the credential is not valid; send `authorization: Bearer <operator token>`, or log in again',
+    'the credential is not valid; send `authorization: Bearer <operator token>` with a token of this cluster',
   );
 }

@@ -10,7 +10,7 @@ export interface MetricSources {
   readonly storeTime: () => StoreTime;
   /** Admitted QUIC connections. */
   readonly quicConnections: () => number;
-  /** When certificates end, Unix milliseconds, by what they are for: `root`, `server`. */
+  /** When certificates end, Unix milliseconds, by what they are for: `root`, `grpc`, `quic`. */
   readonly certificateExpiries: () => Readonly<Record<string, number>>;
 }
 

@@ -4,6 +4,7 @@ import { readIdentity, withdrawIdentity, writeIdentity } from '../identity/enrol
 import type { Clock } from '../time/clock.js';
 import { codeRecordName, requestRecordName } from './pairing-record.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from './pairing.entity.js';
+import type { PairingObserver } from './pairing-observer.js';
 import type { RequestChanges } from './request-changes.js';
 import { TRIES_PER_PIN, TRY_ROW_LIFE_MS } from './tries.js';
 
@@ -21,6 +22,7 @@ export interface HousekeepingParts {
   readonly committed: CommittedReader;
   readonly clock: Clock;
   readonly changes: RequestChanges;
+  readonly observer: PairingObserver;
 }
 
 /**
@@ -42,11 +44,11 @@ export class PairingHousekeeping {
   /** Ends one request if its time is over; what `Collect` does when it meets one before the next round. */
   async expireRequest(requestId: string): Promise<void> {
     const now = this.parts.clock.now();
-    await this.parts.unitOfWork.run(async (unit) => {
+    const expired = await this.parts.unitOfWork.run(async (unit) => {
       const row = await unit.tables.findOneBy(PairingRequestRow, { requestId });
-      if (row !== null) await expire(unit, row, now);
+      return row !== null && (await expire(unit, row, now));
     });
-    this.parts.changes.announce(requestId);
+    if (expired) this.tellExpired(requestId);
   }
 
   private async repeat(batch: (now: number) => Promise<number>): Promise<void> {
@@ -104,8 +106,13 @@ export class PairingHousekeeping {
       for (const row of rows) await expire(unit, row, now);
       return rows;
     });
-    for (const row of expired) this.parts.changes.announce(row.requestId);
+    for (const row of expired) this.tellExpired(row.requestId);
     return expired.length;
+  }
+
+  private tellExpired(requestId: string): void {
+    this.parts.observer.pairingDecided('expired');
+    this.parts.changes.announce(requestId);
   }
 
   private forgetDecided(now: number): Promise<number> {
@@ -143,9 +150,10 @@ export async function endCode(unit: Unit, codeId: string): Promise<void> {
   await unit.tables.delete(PairingCodeRow, { codeId });
 }
 
-async function expire(unit: Unit, row: PairingRequestRow, now: number): Promise<void> {
-  if (row.expiresAt > now) return;
-  if (row.state !== 'pending_approval' && row.state !== 'approved') return;
+/** Returns whether the request was open and its time is over. */
+async function expire(unit: Unit, row: PairingRequestRow, now: number): Promise<boolean> {
+  if (row.expiresAt > now) return false;
+  if (row.state !== 'pending_approval' && row.state !== 'approved') return false;
   await unit.secrets.delete(requestRecordName(row.requestId));
   if (row.state === 'approved') await withdrawUncollected(unit, row, now);
   await unit.tables.update(PairingRequestRow, { requestId: row.requestId }, { state: 'expired' });
@@ -156,6 +164,7 @@ async function expire(unit: Unit, row: PairingRequestRow, now: number): Promise<
     subject: `device/${row.deviceId}`,
     details: { request_id: row.requestId, was: row.state },
   });
+  return true;
 }
 
 /** Approved and never collected: only the certificate of this request goes, an older one in use stays. */

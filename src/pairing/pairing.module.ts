@@ -129,13 +129,14 @@ import { StartLimits } from './start-limits.js';
     },
     {
       provide: PairingHousekeeping,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges],
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges, Metrics],
       useFactory: (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
         clock: Clock,
         changes: RequestChanges,
-      ): PairingHousekeeping => new PairingHousekeeping({ unitOfWork, committed, clock, changes }),
+        observer: Metrics,
+      ): PairingHousekeeping => new PairingHousekeeping({ unitOfWork, committed, clock, changes, observer }),
     },
     {
       provide: Collection,

@@ -12,6 +12,7 @@ import { ensureDecoy } from '../../src/pairing/decoy.js';
 import { PairingHousekeeping } from '../../src/pairing/housekeeping.js';
 import { PairingCodes } from '../../src/pairing/pairing-codes.js';
 import { PairingDecisions } from '../../src/pairing/pairing-decisions.js';
+import type { PairingObserver } from '../../src/pairing/pairing-observer.js';
 import { PairingQueue } from '../../src/pairing/pairing-queue.js';
 import { PairingServer } from '../../src/pairing/pairing-server.js';
 import { RequestChanges } from '../../src/pairing/request-changes.js';
@@ -45,6 +46,8 @@ export interface WorldOptions {
   readonly mintRandom?: RandomBytes;
 }
 
+const uncounted: PairingObserver = { pairingEnded: () => undefined, pairingDecided: () => undefined };
+
 /** All of pairing on a real store, without sockets and with a clock that stands still. */
 export class PairingWorld {
   readonly #passwords = new Map<string, Promise<PasswordScalars>>();
@@ -73,7 +76,13 @@ export class PairingWorld {
     await unitOfWork.run((unit) => ensureDecoy(unit, systemRandomBytes));
     const connections = new DeviceConnections();
     const changes = new RequestChanges();
-    const housekeeping = new PairingHousekeeping({ unitOfWork, committed, clock, changes });
+    const housekeeping = new PairingHousekeeping({
+      unitOfWork,
+      committed,
+      clock,
+      changes,
+      observer: uncounted,
+    });
     const cluster = new ClusterFacts({
       trustBundle: () => authority.trustBundle(),
       storeTime: () => temporary.store.storeTime(),
@@ -106,7 +115,7 @@ export class PairingWorld {
         authority,
         changes,
         connections,
-        observer: { pairingEnded: () => undefined, pairingDecided: () => undefined },
+        observer: uncounted,
         certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
       }),
       new Collection({

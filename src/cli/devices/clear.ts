@@ -12,6 +12,6 @@ export async function clearDevice(
   await withOperatorSession(context, options, async ({ client, output }) => {
     const response = await client.clearDevice({ deviceId, reason: options.reason ?? '' });
     output.object(ClearDeviceResponse.toJSON(response));
-    output.line(`device ${deviceId} is cleared`);
+    output.line(`nothing is held against device ${deviceId} any more`);
   });
 }
