@@ -1,6 +1,4 @@
 import { type ServerCredentials, type ServiceDefinition, type ServerOptions } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { ServerGrpc } from '@nestjs/microservices';
 import { type HostPort, formatHostPort } from '../network/network-address.js';
 import type { GrpcSettings } from '../config/settings.js';
@@ -20,6 +18,7 @@ import type { FailureLog } from './failure-log.js';
 import { GrpcHealth } from './grpc-health.js';
 import { Http2GrpcServer } from './http2-server.js';
 import { checkDoors, handlerPath } from './policy-check.js';
+import { addReflection } from './reflection.js';
 
 const PACKAGE = 'palyra.controlplane.v1';
 
@@ -90,7 +89,7 @@ export class GrpcServer extends ServerGrpc {
   override async start(callback?: () => void): Promise<void> {
     await this.bindEvents();
     this.health.addTo(this.#server);
-    new ReflectionService(loadFileDescriptorSetFromBuffer(this.door.descriptorSet)).addToServer(this.#server);
+    addReflection(this.#server, this.door.descriptorSet);
     this.check();
     this.#address = await this.listenAt(this.door.settings.listen);
     callback?.();
