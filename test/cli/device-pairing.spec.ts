@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClientError } from '../../src/client/client-error.js';
@@ -188,7 +188,6 @@ describe('pairing of a device', () => {
     const error = await failureOf(pair({ proof: formatPinCode(WRONG_PIN) }));
     expect(error).toMatchObject({ kind: 'unauthenticated', reason: 'CONFIRMATION_FAILED' });
     expect(await readdir(parent)).toEqual([]);
-    expect(server.hellos).toHaveLength(1);
     expect(server.proofs).toEqual([]);
     expect(events).toEqual([]);
   });
@@ -301,7 +300,7 @@ describe('pairing of a device', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it.each([['other_key' as const], ['other_device' as const]])(
+  it.each([['other_key' as const], ['other_device' as const], ['other_ca' as const]])(
     'refuses a certificate of %s and keeps no identity',
     async (certify) => {
       server.misbehaviour.certify = certify;
@@ -309,6 +308,25 @@ describe('pairing of a device', () => {
       expect(await stored()).toEqual(['pending.sealed']);
     },
   );
+
+  it('keeps the roots of its cluster when the bundle is of another', async () => {
+    server.misbehaviour.bundle = (await TestCa.create({ trustDomain: 'other.palyra.internal' })).bundle;
+    await pairAndApprove();
+    expect((await inStore(readCertificate))!.cluster).toMatchObject(ca.bundle);
+  });
+
+  it('sends no proof when the pending record cannot be saved', async () => {
+    await writeFile(directory, 'in the way');
+    expect(await failureOf(pair())).toMatchObject({ reason: 'STORE_FILE_UNREADABLE' });
+    expect(server.proofs).toEqual([]);
+  });
+
+  it('sends no proof when another process has paired at the same time', async () => {
+    const askProof = (): Promise<string> => pairAndApprove().then(() => formatPinCode(PIN));
+    expect(await failureOf(pair({ askProof }))).toMatchObject({ reason: 'OVERTAKEN' });
+    expect(server.proofs).toHaveLength(1);
+    expect(await stored()).toEqual(['certificate.sealed', 'identity.sealed']);
+  });
 
   it('does not show its token to a false server', async () => {
     await pairUntilWaiting();

@@ -9,6 +9,7 @@ import {
 import { verifyCsr, type VerifiedCsr } from '../../src/ca/csr.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
+import type { TrustBundle } from '../../src/ca/trust-bundle.js';
 import type { Endpoint } from '../../src/client/grpc/endpoint.js';
 import {
   type CollectRequest,
@@ -52,8 +53,10 @@ export interface Misbehaviour {
   breakOff?: 'recorded' | 'forgotten';
   /** Send a receipt and record nothing. */
   forgeReceipt?: boolean;
-  /** Certify another key, or another device. */
-  certify?: 'other_key' | 'other_device';
+  /** Certify another key, or another device, or with the key of another CA. */
+  certify?: 'other_key' | 'other_device' | 'other_ca';
+  /** Send the bundle of another cluster with the certificate. */
+  bundle?: TrustBundle;
 }
 
 /** What the server keeps of codes, by their id. */
@@ -115,7 +118,8 @@ export class PairingServer {
   async approve(): Promise<void> {
     const request = this.requests.at(-1)!;
     const other = this.misbehaviour.certify;
-    const certificate = await this.ca.authority.issueDeviceCertificate({
+    const ca = other === 'other_ca' ? await TestCa.create({ trustDomain: this.ca.trustDomain }) : this.ca;
+    const certificate = await ca.authority.issueDeviceCertificate({
       deviceId: other === 'other_device' ? newDeviceId(systemClock, randomBytes) : request.deviceId,
       csr: other === 'other_key' ? verifiedCsr().csr : request.csr,
       lifetimeMs: DEFAULT_CERT_VALIDITY,
@@ -225,13 +229,14 @@ export class PairingServer {
   }
 
   #tell(request: Request): void {
+    const { bundle = this.ca.bundle } = this.misbehaviour;
     const answer = CollectResponse.fromPartial({
       requestId: 'request-1',
       state: request.state,
       reason: request.reason,
       expireTime: new Date(Date.now() + DEFAULT_CERT_VALIDITY),
       certificateChain: request.chain,
-      bundle: { ...this.ca.bundle, roots: [...this.ca.bundle.roots], epoch: 10n, sequence: 8n },
+      bundle: { ...bundle, roots: [...bundle.roots], epoch: 10n, sequence: 8n },
     });
     for (const watcher of request.watchers) {
       watcher.write(answer);
