@@ -4,7 +4,17 @@ import { grpcAndHttp } from './doors.mjs';
 import { pairing } from './pairing.mjs';
 import { quic } from './quic.mjs';
 import { registry } from './registry.mjs';
+import { service } from './service.mjs';
 import { store } from './store.mjs';
 
 /** Every security check of the service, by the part it belongs to. */
-export const mutations = [...store, ...pairing, ...registry, ...ca, ...quic, ...grpcAndHttp, ...client];
+export const mutations = [
+  ...store,
+  ...pairing,
+  ...registry,
+  ...ca,
+  ...quic,
+  ...grpcAndHttp,
+  ...client,
+  ...service,
+];

@@ -14,6 +14,7 @@ const messages = 'src/pairing/protocol/messages.spec.ts';
 const p256 = 'src/spake2plus/p256.spec.ts';
 const spake2plus = 'src/spake2plus/spake2plus.spec.ts';
 const ed25519 = 'src/identity/ed25519.spec.ts';
+const conversation = 'src/pairing/pair-conversation.spec.ts';
 const startLimits = 'src/pairing/start-limits.spec.ts';
 const live = 'test/pairing/pairing-codes.spec.ts';
 
@@ -380,6 +381,25 @@ const tries = [
       'if (life >= least && life <= most) return life;',
       'return life;',
       { rule: TRIES, only: 'an operator' },
+    ],
+  ]),
+  ...inFile('src/pairing/pair-conversation.ts', { rule: 'DESIGN §5, Handshake', test: conversation }, [
+    [
+      'a receipt is given for a proof without hello',
+      "this.#step === 'proof' && message?.$case === 'proof'",
+      "message?.$case === 'proof'",
+    ],
+    [
+      'one call takes many guesses',
+      "this.#step === 'hello' && message?.$case === 'hello'",
+      "message?.$case === 'hello'",
+    ],
+    ['a handshake takes for ever', '    }, HANDSHAKE_TIMEOUT_MS);\n', '    }, 2 ** 31 - 1);\n'],
+    ['the keys of a call that ended stay', '    this.#session?.end();\n', ''],
+    [
+      'the keys of a call that ended early stay',
+      '    if (this.isOver()) {\n      session.end();\n',
+      '    if (this.isOver()) {\n',
     ],
   ]),
   ...inFile('src/pairing/start-limits.ts', { rule: LIMITS, test: startLimits }, [
