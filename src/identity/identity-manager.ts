@@ -103,10 +103,11 @@ export class IdentityManager {
     deviceId: string,
     reason: string,
   ): Promise<DeviceFields> {
-    const row: DeviceFields = await rowOf(unit.tables, deviceId);
-    if (row.state === 'revoked') return row;
-    const now = this.parts.clock.now();
     const identity = await readIdentity(unit.secrets, deviceId);
+    const row: DeviceFields = await rowFor(unit, deviceId, identity);
+    // The identity is what admits: while it is there the device is not revoked, whatever its row says.
+    if (row.state === 'revoked' && identity === undefined) return row;
+    const now = this.parts.clock.now();
     const fingerprint =
       identity === undefined ? row.identityFingerprint : identityFingerprint(identity.identityKey);
     await writeTombstones(unit, {
@@ -141,6 +142,17 @@ async function rowOf(tables: EntityManager, deviceId: string): Promise<DeviceRow
   if (row === null)
     throw notFound('DEVICE_NOT_FOUND', `there is no device ${deviceId}; \`palyra devices list\` shows all`);
   return row;
+}
+
+/** The row, made anew when somebody took it away from under the identity, so that this can still be revoked. */
+async function rowFor(
+  unit: Unit,
+  deviceId: string,
+  identity: DeviceIdentity | undefined,
+): Promise<DeviceFields> {
+  const missing = !(await unit.tables.existsBy(DeviceRow, { deviceId }));
+  if (missing && identity !== undefined) await writeIdentity(unit, identity);
+  return rowOf(unit.tables, deviceId);
 }
 
 const certificatesOf = (identity: DeviceIdentity | undefined): string[] =>

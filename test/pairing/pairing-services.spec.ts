@@ -212,6 +212,25 @@ describe('a revoked device', () => {
     expect((await refusal(world.approve(sameKey.requestId))).reason).toBe('DEVICE_REVOKED');
   });
 
+  it.each([
+    ['is called revoked already', { state: 'revoked' }],
+    ['is gone', undefined],
+  ] as const)('is revoked by its identity, also when its row %s', async (_case, forged) => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    const connection = new OpenConnection(device.deviceId);
+    const { deviceId } = device;
+    await world.temporary.store.unitOfWork.run(async (unit) => {
+      if (forged === undefined) await unit.tables.delete(DeviceRow, { deviceId });
+      else await unit.tables.update(DeviceRow, { deviceId }, forged);
+    });
+    await world.identities.revoke(admin, deviceId, 'stolen');
+    expect(await identityOf(deviceId)).toBeUndefined();
+    expect(connection.endedFor).toBe('revoked');
+    const again = await world.paired(device);
+    expect((await refusal(world.approve(again.requestId))).reason).toBe('DEVICE_REVOKED');
+  });
+
   it('is refused by id and by key until an admin clears it', async () => {
     const device = await world.paired();
     await world.approve(device.requestId);
