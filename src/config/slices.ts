@@ -161,6 +161,12 @@ export const httpSettings = {
     'Where probes and the metrics scraper call',
   ),
   maxConnections: setting('http_max_connections', count(1, 100_000), '256', 'HTTP connections in all'),
+  maxConnectionsPerAddress: setting(
+    'http_max_connections_per_address',
+    count(1, 100_000),
+    '64',
+    'HTTP connections from one address (IPv6: one /64); raise it behind a proxy',
+  ),
   metricsTokenFile: optionalSetting(
     'metrics_token_file',
     path,

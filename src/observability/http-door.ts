@@ -1,5 +1,7 @@
+import type { Server, Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { HttpSettings } from '../config/settings.js';
+import { sourceOf } from '../network/network-address.js';
 
 /** Probes have no body and few headers. */
 const MAX_BODY_BYTES = 1024;
@@ -32,5 +34,25 @@ export function httpAdapter(settings: HttpSettings): FastifyAdapter {
     done();
   });
   fastify.server.maxConnections = settings.maxConnections;
+  boundSources(fastify.server, settings.maxConnectionsPerAddress);
   return adapter;
+}
+
+/** One caller who holds all connections open would keep the probes out, and a supervisor would end the process. */
+function boundSources(server: Server, most: number): void {
+  const openBySource = new Map<string, number>();
+  server.prependListener('connection', (socket: Socket) => {
+    const source = sourceOf(socket.remoteAddress ?? 'unknown');
+    const open = openBySource.get(source) ?? 0;
+    if (open >= most) {
+      socket.destroy();
+      return;
+    }
+    openBySource.set(source, open + 1);
+    socket.once('close', () => {
+      const left = (openBySource.get(source) ?? 1) - 1;
+      if (left === 0) openBySource.delete(source);
+      else openBySource.set(source, left);
+    });
+  });
 }
