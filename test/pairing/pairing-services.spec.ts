@@ -2,8 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { CertificateRow } from '../../src/ca/certificate.entity.js';
 import { DeviceRow } from '../../src/identity/device.entity.js';
+import { rawIdentityKey } from '../../src/identity/ed25519.js';
 import { readIdentity } from '../../src/identity/enrolment.js';
+import { identityFingerprint } from '../../src/identity/fingerprint.js';
 import { DECIDED_REQUEST_LIFE_MS } from '../../src/pairing/housekeeping.js';
+import { requestToProto } from '../../src/pairing/pairing-messages.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../../src/pairing/pairing.entity.js';
 import { TRY_ROW_LIFE_MS } from '../../src/pairing/tries.js';
 import type { ListedConnection } from '../../src/quic/device-connections.js';
@@ -352,10 +355,12 @@ describe('an operator', () => {
       await unit.tables.update(
         PairingRequestRow,
         { requestId: device.requestId },
-        { platform: 'forged', deviceId: 'X' },
+        { platform: 'forged', deviceId: 'X', identityFingerprint: '0'.repeat(64) },
       );
     });
-    const shown = await world.queue.get(device.requestId);
-    expect(shown.record).toMatchObject({ platform: 'linux-x64', deviceId: device.deviceId });
+    const shown = requestToProto(await world.queue.get(device.requestId));
+    expect(shown).toMatchObject({ platform: 'linux-x64', deviceId: device.deviceId });
+    const fingerprint = identityFingerprint(rawIdentityKey(device.identityKey));
+    expect(shown.identityFingerprint.toString('hex')).toBe(fingerprint);
   });
 });
