@@ -320,6 +320,7 @@ describe('collecting', () => {
   });
 
   it('refuses what is no token and knows nothing of another one', async () => {
+    await world.paired();
     expect((await refusal(world.collectOnce(Buffer.alloc(31)))).reason).toBe('INVALID_TOKEN');
     expect((await refusal(world.collectOnce(Buffer.alloc(32)))).reason).toBe('NOTHING_TO_COLLECT');
   });
