@@ -144,7 +144,10 @@ async function opening(door: string, address: HostPort, open: () => Promise<unkn
     await open();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new Error(`${door} cannot listen on ${formatHostPort(address)} (${code})`, { cause: error });
+    throw new Error(
+      `${door} cannot listen on ${formatHostPort(address)} (${code}): end what uses it, or set PALYRA_${door.toUpperCase()}_LISTEN to another address`,
+      { cause: error },
+    );
   }
 }
 

@@ -128,7 +128,10 @@ export class GrpcServer extends ServerGrpc {
       return await this.#gate.listen(address);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-      throw new Error(`gRPC cannot listen on ${formatHostPort(address)} (${code})`, { cause: error });
+      throw new Error(
+        `gRPC cannot listen on ${formatHostPort(address)} (${code}): end what uses it, or set PALYRA_GRPC_LISTEN to another address`,
+        { cause: error },
+      );
     }
   }
 

@@ -14,7 +14,8 @@ const FORM_OF_CLOSE: Readonly<Record<CloseReason, ErrorForm>> = {
   not_admitted: {
     kind: 'unauthenticated',
     reason: 'NOT_ADMITTED',
-    message: 'the control plane does not admit this device',
+    message:
+      'the control plane does not admit this device: it was revoked, or its certificate is not the current one; ask an operator',
   },
   busy: {
     kind: 'exhausted',
