@@ -12,7 +12,7 @@ export interface OperatorOptions extends JsonOptions {
 }
 
 export function withJson(command: Command): Command {
-  return command.option('--json', 'one JSON object (proto JSON) instead of text');
+  return command.option('--json', 'JSON for scripts, instead of text');
 }
 
 export function withOperator(command: Command): Command {

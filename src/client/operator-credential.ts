@@ -38,7 +38,8 @@ async function openTokenFile(path: string): Promise<FileHandle> {
     return await open(path, 'r');
   } catch (cause) {
     throw new ClientError('usage', 'TOKEN_FILE_UNREADABLE', `the token file ${path} cannot be read`, {
-      advice: 'name your token file with --token-file or PALYRA_TOKEN_FILE',
+      advice:
+        'name your token file with --token-file or PALYRA_TOKEN_FILE; the service writes the first one to admin-token in its data directory',
       cause,
     });
   }
