@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { Unit } from '../database/unit-of-work.js';
+import { DomainError } from '../errors/domain-error.js';
 import { CertificateRow } from './certificate.entity.js';
 import type { IssuedCertificate, SignedCertificate } from './issued-certificate.js';
 import { decodeCertificates } from './pem.js';
@@ -14,13 +16,23 @@ export async function recordIssued(unit: Unit, signed: SignedCertificate): Promi
   return { ...signed, sequence: row.sequence };
 }
 
-/** Reads a certificate of the index by the SHA-256 of its DER; `undefined` when none was issued. */
+/**
+ * Reads a certificate of the index by the SHA-256 of its DER; `undefined` when none was issued. Throws `corrupt` when the
+ * row holds another certificate than it is indexed under.
+ */
 export async function findIssued(
   view: { readonly tables: Unit['tables'] },
   fingerprint: string,
 ): Promise<IssuedCertificate | undefined> {
   const row = await view.tables.findOneBy(CertificateRow, { fingerprint });
-  return row ? fromRow(row) : undefined;
+  if (row === null) return undefined;
+  const issued = fromRow(row);
+  if (createHash('sha256').update(issued.der).digest('hex') === fingerprint) return issued;
+  throw new DomainError(
+    'corrupt',
+    'CERTIFICATE_ROW',
+    `the certificate ${fingerprint} in the index is another one; restore the store from a backup`,
+  );
 }
 
 /** Marks the subject's unexpired certificates as revoked; for lists and CRLs, admission does not look here. */

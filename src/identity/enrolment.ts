@@ -15,7 +15,8 @@ import {
 import { identityFingerprint } from './fingerprint.js';
 
 /** What stands against enrolling a device: the reason that approval answers with. */
-export type EnrolmentConflict = 'DEVICE_REVOKED' | 'IDENTITY_KEY_IN_USE' | 'IDENTITY_CHANGED';
+export type EnrolmentConflict =
+  'DEVICE_REVOKED' | 'DEVICE_SUSPENDED' | 'IDENTITY_KEY_IN_USE' | 'IDENTITY_CHANGED';
 
 /** A device that has proved itself and was approved. */
 export interface Enrolment {
@@ -61,6 +62,8 @@ async function findConflict(
   if (await view.secrets.read(keyTombstoneName(fingerprint))) return 'DEVICE_REVOKED';
   const owner = await view.tables.findOneBy(DeviceRow, { identityFingerprint: fingerprint });
   if (owner !== null && owner.deviceId !== applicant.deviceId) return 'IDENTITY_KEY_IN_USE';
+  // Only an admin ends a suspension: pairing anew must not, and least of all with another key.
+  if (known !== undefined && known.suspendedAt !== null) return 'DEVICE_SUSPENDED';
   if (known !== undefined && !known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';
   return undefined;
 }
@@ -68,6 +71,8 @@ async function findConflict(
 const CONFLICT_TEXT: Record<EnrolmentConflict, string> = {
   DEVICE_REVOKED:
     'this device id or its identity key was revoked; run `palyra devices clear` on it first if it may come back',
+  DEVICE_SUSPENDED:
+    'this device is suspended; find out why, then run `palyra devices clear` or `palyra devices revoke` on it',
   IDENTITY_KEY_IN_USE: 'this identity key belongs to another device id; one of the two devices is a copy',
   IDENTITY_CHANGED:
     'this device id is known with another identity key; approve with --replace-identity only if you know that the device was set up anew',
@@ -77,9 +82,11 @@ export function conflictError(conflict: EnrolmentConflict): DomainError {
   return new DomainError('wrong_state', conflict, CONFLICT_TEXT[conflict]);
 }
 
-/** Whether the enrolment ends an identity with another key, so that connections of the old one must be closed. */
 export interface EnrolmentResult {
+  /** Whether the enrolment ended an identity with another key. */
   readonly replacedIdentity: boolean;
+  /** Certificates that the device may use now; connections with others must be closed once this is committed. */
+  readonly fingerprints: readonly string[];
 }
 
 /**
@@ -101,7 +108,7 @@ export async function enrolDevice(
     ? { ...withNewCertificate(known, enrolment.certificate, options.now), ...described(enrolment) }
     : newIdentity(enrolment, options.now);
   await writeIdentity(unit, identity);
-  return { replacedIdentity: replacing };
+  return { replacedIdentity: replacing, fingerprints: certificatesOf(identity) };
 }
 
 const described = (enrolment: Enrolment): Pick<DeviceIdentity, 'clientKind' | 'platform'> => ({
@@ -120,6 +127,10 @@ function newIdentity(enrolment: Enrolment, now: number): DeviceIdentity {
     suspendedAt: null,
   };
 }
+
+/** Fingerprints of the certificates that the device may use, newest first. */
+export const certificatesOf = (identity: DeviceIdentity | undefined): string[] =>
+  [identity?.current, identity?.previous].flatMap((certificate) => certificate?.fingerprint ?? []);
 
 export async function readIdentity(
   secrets: SecretReader,

@@ -9,7 +9,7 @@ import type { Clock } from '../time/clock.js';
 import { parseDeviceId } from './device-id.js';
 import type { DeviceIdentity } from './device-identity.js';
 import { type DeviceFields, DeviceRow, type DeviceRowState } from './device.entity.js';
-import { readIdentity, writeIdentity } from './enrolment.js';
+import { certificatesOf, readIdentity, writeIdentity } from './enrolment.js';
 import { identityFingerprint } from './fingerprint.js';
 import {
   decodeTombstone,
@@ -154,9 +154,6 @@ async function rowFor(
   if (missing && identity !== undefined) await writeIdentity(unit, identity);
   return rowOf(unit.tables, deviceId);
 }
-
-const certificatesOf = (identity: DeviceIdentity | undefined): string[] =>
-  [identity?.current, identity?.previous].flatMap((certificate) => certificate?.fingerprint ?? []);
 
 async function writeTombstones(unit: Unit, tombstone: Parameters<typeof encodeTombstone>[0]): Promise<void> {
   const bytes = encodeTombstone(tombstone);

@@ -56,6 +56,13 @@ describe('createLogger', () => {
     }
   });
 
+  it('lets no text of others steer the terminal', () => {
+    const { lines, logger } = logged('text');
+    logger.warn({ platform: 'a\u001b[2Jb\u202ec\u009bd' }, 'from \u001b]0;x\u0007 afar');
+    expect(lines[0]?.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(lines[0]).toContain('afar');
+  });
+
   it('leaves out pairing codes', () => {
     const { lines, logger } = logged('json');
     logger.info('minted K7QM-482913 for you');

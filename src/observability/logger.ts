@@ -52,7 +52,7 @@ function readable(line: string): string {
   const { level, time, msg = '', err, ...fields } = JSON.parse(line) as Entry & Record<string, unknown>;
   const rest = Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`);
   const head = [time.slice(11, 23), level.toUpperCase().padEnd(5), msg, ...rest].join(' ').trimEnd();
-  return err?.stack === undefined ? `${head}\n` : `${head}\n${indented(err.stack)}\n`;
+  return harmless(err?.stack === undefined ? `${head}\n` : `${head}\n${indented(err.stack)}\n`);
 }
 
 function shown(value: unknown): string {
@@ -61,4 +61,11 @@ function shown(value: unknown): string {
 
 function indented(text: string): string {
   return text.replace(/^/gm, '    ');
+}
+
+/** What strangers wrote must not steer the terminal: control and bidirectional characters but line ends are escaped. */
+function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character === '\n' ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }

@@ -55,22 +55,33 @@ export class PairingHousekeeping {
     while ((await batch(this.parts.clock.now())) === BATCH);
   }
 
-  /** One entry for each live code with its count, one for all other ids together (docs/protocol.md, "Pairing"). */
+  /**
+   * One entry a round, with a count for each live code and one for all other ids. A single entry whatever was tried: the
+   * audit sequence is public, and must not tell strangers which of the ids they tried were live.
+   */
   private async auditTries(): Promise<void> {
     await this.parts.unitOfWork.run(async (unit) => {
       const rows = await unit.tables
         .createQueryBuilder(PairingTryRow, 'try')
         .where('try.tries > try.audited')
         .getMany();
-      let others = 0;
+      if (rows.length === 0) return;
+      const codes: Record<string, number> = {};
+      let other = 0;
       for (const row of rows) {
         const count = row.tries - row.audited;
         const live = await unit.tables.existsBy(PairingCodeRow, { codeId: row.codeId });
-        if (live) auditTriesOf(unit, `code/${row.codeId}`, count);
-        else others += count;
+        if (live) codes[row.codeId] = count;
+        else other += count;
         await unit.tables.update(PairingTryRow, { codeId: row.codeId }, { audited: row.tries });
       }
-      if (others > 0) auditTriesOf(unit, 'code/other', others);
+      unit.audit.append({
+        actor: 'nobody',
+        source: 'local',
+        action: 'pairing.tried',
+        subject: 'codes',
+        details: { codes, other },
+      });
     });
   }
 
@@ -175,14 +186,4 @@ async function withdrawUncollected(unit: Unit, row: PairingRequestRow, now: numb
   const left = withoutCertificate(identity, row.certificateFingerprint, now);
   if (left === undefined) await withdrawIdentity(unit, row.deviceId);
   else if (left !== identity) await writeIdentity(unit, left);
-}
-
-function auditTriesOf(unit: Unit, subject: string, count: number): void {
-  unit.audit.append({
-    actor: 'nobody',
-    source: 'local',
-    action: 'pairing.tried',
-    subject,
-    details: { count },
-  });
 }

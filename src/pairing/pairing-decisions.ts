@@ -1,9 +1,10 @@
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
 import { findIssued, recordIssued } from '../ca/certificate-index.js';
-import { type VerifiedCsr, verifyCsr } from '../ca/csr.js';
+import type { VerifiedCsr } from '../ca/csr.js';
 import type { IssuedCertificate, SignedCertificate } from '../ca/issued-certificate.js';
 import type { Unit, UnitOfWork } from '../database/unit-of-work.js';
 import { DomainError, wrongState } from '../errors/domain-error.js';
+import { verifyDeviceCsr } from '../identity/device-csr.js';
 import type { DeviceCertificate } from '../identity/device-identity.js';
 import { enrolDevice } from '../identity/enrolment.js';
 import { type OperatorCaller, actorOf } from '../operators/caller.js';
@@ -35,10 +36,8 @@ export interface Approval {
 
 interface ApprovalOutcome {
   readonly certificate: IssuedCertificate;
-  readonly deviceId: string;
-  readonly replacedIdentity: boolean;
-  /** Whether this call made the decision. */
-  readonly fresh: boolean;
+  /** What this call enrolled; absent when the request was approved before. */
+  readonly enrolled?: { readonly deviceId: string; readonly fingerprints: readonly string[] };
 }
 
 /** What an operator decides about a request. A decision is final; the same one again answers the same. */
@@ -48,12 +47,15 @@ export class PairingDecisions {
   /**
    * Issues the certificate, enrols the device, audits and marks the request, all in one unit of work; nothing of it is
    * let out before that has committed. Throws `not_found`, or `wrong_state` with ALREADY_DECIDED, REQUEST_EXPIRED or
-   * what stands against the enrolment (DEVICE_REVOKED, IDENTITY_KEY_IN_USE, IDENTITY_CHANGED).
+   * what stands against the enrolment (DEVICE_REVOKED, DEVICE_SUSPENDED, IDENTITY_KEY_IN_USE, IDENTITY_CHANGED).
    */
   async approve(caller: OperatorCaller, approval: Approval): Promise<IssuedCertificate> {
     const outcome = await this.parts.unitOfWork.run((unit) => this.approveInUnit(unit, caller, approval));
-    if (outcome.fresh) this.parts.observer.pairingDecided('approved');
-    if (outcome.replacedIdentity) this.parts.connections.closeDevice(outcome.deviceId, 'superseded');
+    if (outcome.enrolled !== undefined) {
+      const { deviceId, fingerprints } = outcome.enrolled;
+      this.parts.observer.pairingDecided('approved');
+      this.parts.connections.closeOthers(deviceId, fingerprints, 'superseded');
+    }
     this.parts.changes.announce(approval.requestId);
     return outcome.certificate;
   }
@@ -84,10 +86,10 @@ export class PairingDecisions {
 
     // 1. what was proved  2. sign (the CA checks its own output)  3. enrol  4. decide  5. audit
     const record = await sealedRequest(unit, row);
-    const signed = await this.sign(record, verifyCsr(record.csr));
+    const signed = await this.sign(record, verifyDeviceCsr(record.csr, record.identityKey));
     const certificate = await recordIssued(unit, signed);
     const now = this.parts.clock.now();
-    const { replacedIdentity } = await enrolDevice(
+    const { replacedIdentity, fingerprints } = await enrolDevice(
       unit,
       { ...enrolmentOf(record), certificate: deviceCertificate(certificate) },
       { replaceIdentity: approval.replaceIdentity, now },
@@ -104,7 +106,7 @@ export class PairingDecisions {
       certificate: certificate.fingerprint,
       replaced_identity: replacedIdentity,
     });
-    return { certificate, deviceId: record.deviceId, replacedIdentity, fresh: true };
+    return { certificate, enrolled: { deviceId: record.deviceId, fingerprints } };
   }
 
   private sign(record: RequestRecord, csr: VerifiedCsr): Promise<SignedCertificate> {
@@ -140,7 +142,7 @@ async function approvedBefore(unit: Unit, row: PairingRequestRow): Promise<Appro
       `the certificate of request ${row.requestId} is gone`,
     );
   }
-  return { certificate, deviceId: row.deviceId, replacedIdentity: false, fresh: false };
+  return { certificate };
 }
 
 async function sealedRequest(unit: Unit, row: PairingRequestRow): Promise<RequestRecord> {

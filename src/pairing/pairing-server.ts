@@ -1,7 +1,8 @@
-import { type VerifiedCsr, verifyCsr } from '../ca/csr.js';
+import type { VerifiedCsr } from '../ca/csr.js';
 import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work.js';
 import { newUlid } from '../encoding/ulid.js';
 import { DomainError } from '../errors/domain-error.js';
+import { verifyDeviceCsr } from '../identity/device-csr.js';
 import { identityFingerprint } from '../identity/fingerprint.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { Scalar } from '../spake2plus/p256.js';
@@ -110,7 +111,8 @@ export class PairingSession {
    * behind a right proof (the code stays live).
    */
   async finish(proof: Proof): Promise<string> {
-    const outcome = this.pending.check(proof, verifyCsr);
+    const { identityKey } = this.pending.hello;
+    const outcome = this.pending.check(proof, (csr) => verifyDeviceCsr(csr, identityKey));
     if (outcome.kind === 'wrong_proof') throw pairingRefused();
     if (outcome.kind === 'fault') throw outcome.error;
     try {

@@ -45,6 +45,16 @@ describe('DeviceConnections', () => {
     expect(devices.connectedDevices).toEqual(['B']);
   });
 
+  it('closes those whose certificate is not listed, also while they are being decided', () => {
+    const listed = enter('A', new FakeConnection('a'));
+    const gone = enter('A', new FakeConnection('b'));
+    const deciding = enter('A', new FakeConnection('c', false));
+    const other = enter('B', new FakeConnection('b'));
+    expect(devices.closeOthers('A', ['a'], 'superseded')).toBe(2);
+    const ends = [listed.ended, gone.ended, deciding.ended, other.ended];
+    expect(ends).toEqual([undefined, 'superseded', 'superseded', undefined]);
+  });
+
   it('counts admitted connections only', () => {
     enter('A', new FakeConnection('a', false));
     expect(devices.openConnections('A')).toBe(0);

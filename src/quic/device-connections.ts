@@ -35,6 +35,13 @@ export class DeviceConnections implements NodeConnections {
     return connections.length;
   }
 
+  closeOthers(deviceId: string, fingerprints: readonly string[], reason: CloseReason): number {
+    const listed = [...(this.#byDevice.get(deviceId) ?? [])];
+    const others = listed.filter((connection) => !fingerprints.includes(connection.fingerprint));
+    for (const connection of others) connection.end(reason);
+    return others.length;
+  }
+
   openConnections(deviceId: string): number {
     return this.#admitted(deviceId).length;
   }

@@ -18,6 +18,11 @@ export interface NodeConnections {
    * later finds none. Returns how many were closed.
    */
   closeDevice(deviceId: string, reason: CloseReason): number;
+  /**
+   * Closes the connections of the device whose certificate is none of `fingerprints`. Called after a commit that took a
+   * certificate off the device's identity. Returns how many were closed.
+   */
+  closeOthers(deviceId: string, fingerprints: readonly string[], reason: CloseReason): number;
   /** Number of admitted connections of the device. */
   openConnections(deviceId: string): number;
 }

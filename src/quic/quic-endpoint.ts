@@ -151,6 +151,10 @@ export class QuicEndpoint implements NodeConnections {
     return this.devices.closeDevice(deviceId, reason);
   }
 
+  closeOthers(deviceId: string, fingerprints: readonly string[], reason: CloseReason): number {
+    return this.devices.closeOthers(deviceId, fingerprints, reason);
+  }
+
   openConnections(deviceId: string): number {
     return this.devices.openConnections(deviceId);
   }

@@ -191,10 +191,9 @@ describe('attacks on pairing', () => {
   it('has the tries of a live code in the audit log once housekeeping has come by', async () => {
     await service.restart();
     const { audit_entry: entries, pairing_try: tries } = service.tables();
-    const about = entries!.filter((entry) => entry.includes(`"code/${triedOnce}"`));
-    expect(about).toHaveLength(2);
-    expect(about[0]).toContain('"pairing.code_created"');
-    expect(JSON.parse(about[1]!)).toMatchObject({ action: 'pairing.tried', details: '{"count":1}' });
+    const tried = entries!.map((entry) => JSON.parse(entry) as { action: string; details: string });
+    const counts = tried.filter(({ action }) => action === 'pairing.tried').map(({ details }) => details);
+    expect(counts.filter((details) => details.includes(`"${triedOnce}":1`))).toHaveLength(1);
     const row = tries!.find((text) => text.includes(triedOnce));
     expect(JSON.parse(row!)).toMatchObject({ tries: 1, audited: 1 });
   });

@@ -34,6 +34,20 @@ describe('a wrong PIN', () => {
     expect((await world.actions()).filter((action) => action === 'pairing.tried')).toHaveLength(1);
   });
 
+  it('leaves one audit entry whether the id was live or not, so that the public sequence tells nothing', async () => {
+    const code = await mintPin();
+    const dead = idOf(code) === 'ZZZZ' ? 'YYYY' : 'ZZZZ';
+    const entriesAfter = async (codeIds: string[]): Promise<number> => {
+      const { sequence } = world.temporary.store.storeTime();
+      for (const codeId of codeIds) await refusal(world.guess(codeId));
+      await world.housekeeping.run();
+      return world.temporary.store.storeTime().sequence - sequence;
+    };
+    expect(await entriesAfter([idOf(code)])).toBe(1);
+    expect(await entriesAfter([dead])).toBe(1);
+    expect(await entriesAfter([idOf(code), dead])).toBe(1);
+  });
+
   it('ends the code after three tries, whoever made them', async () => {
     const code = await mintPin();
     for (let i = 0; i < 3; i++)

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { CertificateRow } from '../../src/ca/certificate.entity.js';
 import { DeviceRow } from '../../src/identity/device.entity.js';
 import { rawIdentityKey } from '../../src/identity/ed25519.js';
-import { readIdentity } from '../../src/identity/enrolment.js';
+import { readIdentity, writeIdentity } from '../../src/identity/enrolment.js';
 import { identityFingerprint } from '../../src/identity/fingerprint.js';
 import { DECIDED_REQUEST_LIFE_MS } from '../../src/pairing/housekeeping.js';
 import { requestToProto } from '../../src/pairing/pairing-messages.js';
@@ -177,6 +177,38 @@ describe('a device that is known', () => {
     expect(connection.endedFor).toBe('superseded');
   });
 
+  it('loses the connections of a certificate that is no longer one of its two', async () => {
+    const device = await world.paired();
+    const ended: string[] = [];
+    const { fingerprint } = await world.approve(device.requestId);
+    world.connections.enter(device.deviceId, {
+      fingerprint,
+      isAdmitted: true,
+      end: (reason) => ended.push(reason),
+      endBy: () => undefined,
+    });
+    await world.approve((await world.paired(device)).requestId);
+    expect(ended).toEqual([]);
+    await world.approve((await world.paired(device)).requestId);
+    expect(ended).toEqual(['superseded']);
+  });
+
+  it('stays suspended until it is cleared, with the same key and with another', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    await world.temporary.store.unitOfWork.run(async (unit) => {
+      const identity = await readIdentity(unit.secrets, device.deviceId);
+      await writeIdentity(unit, { ...identity!, suspendedAt: world.clock.now() });
+    });
+    const sameKey = await world.paired(device);
+    const otherKey = await world.paired(newTestDevice({ deviceId: device.deviceId }));
+    for (const { requestId } of [sameKey, otherKey]) {
+      expect((await refusal(world.approve(requestId, true))).reason).toBe('DEVICE_SUSPENDED');
+    }
+    await world.identities.clear(admin, device.deviceId, 'looked into');
+    await world.approve(sameKey.requestId);
+  });
+
   it('cannot lend its key to another device id', async () => {
     const device = await world.paired();
     await world.approve(device.requestId);
@@ -345,7 +377,7 @@ describe('a certificate', () => {
     await world.temporary.store.unitOfWork.run((unit) =>
       unit.tables.update(CertificateRow, { fingerprint }, { pem }),
     );
-    expect((await refusal(world.collectOnce(device.token))).reason).toBe('NOTHING_TO_COLLECT');
+    expect((await refusal(world.collectOnce(device.token))).reason).toBe('CERTIFICATE_ROW');
   });
 });
 

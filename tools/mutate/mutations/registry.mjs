@@ -180,8 +180,8 @@ export const registry = [
     ['a verifier outlives its code', '  await unit.secrets.delete(codeRecordName(codeId));\n', ''],
     [
       'tries are not audited',
-      "    action: 'pairing.tried',\n",
-      "    action: 'nothing',\n",
+      "        action: 'pairing.tried',\n",
+      "        action: 'nothing',\n",
       { rule: 'PROTOCOL, Pairing: Mint', test: 'test/pairing/pairing-codes.spec.ts', only: 'wrong PIN' },
     ],
   ]),

@@ -1,0 +1,28 @@
+import { describe, expect, it } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { makeCsr } from '../ca/csr-maker.js';
+import { verifyDeviceCsr } from './device-csr.js';
+import { rawIdentityKey } from './ed25519.js';
+
+describe('verifyDeviceCsr', () => {
+  const identity = generateKeyPairSync('ed25519').privateKey;
+  const identityKey = rawIdentityKey(identity);
+
+  it('takes a key of its own, of either kind', () => {
+    const ed25519 = generateKeyPairSync('ed25519').privateKey;
+    const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+    expect(verifyDeviceCsr(makeCsr(ed25519), identityKey).algorithm).toBe('ed25519');
+    expect(verifyDeviceCsr(makeCsr(p256), identityKey).algorithm).toBe('p256');
+  });
+
+  it('refuses the identity key as certificate key', () => {
+    const refused = (): unknown => verifyDeviceCsr(makeCsr(identity), identityKey);
+    expect(refused).toThrow(expect.objectContaining({ reason: 'CERTIFICATE_KEY_IS_IDENTITY' }));
+  });
+
+  it('refuses what no CA would take', () => {
+    expect(() => verifyDeviceCsr(Buffer.alloc(10), identityKey)).toThrow(
+      expect.objectContaining({ reason: 'INVALID_CSR' }),
+    );
+  });
+});
