@@ -122,6 +122,18 @@ export const quic = [
       { rule: 'DESIGN §7' },
     ],
   ]),
+  ...inFile('src/quic/receive-budget.ts', { rule: 'DESIGN §9.6', test: 'src/quic/receive-budget.spec.ts' }, [
+    [
+      'a stranger fills the memory with CRYPTO data',
+      '  if (!state.established) return traffic.received > HANDSHAKE_BYTES;\n',
+      '  if (!state.established) return false;\n',
+    ],
+    [
+      'a device fills the memory with what no stream accounts for',
+      'return traffic.received > explained + spare;',
+      'return false;',
+    ],
+  ]),
   ...inFile('src/quic/device-connections.ts', { rule: ADMISSION, test: door }, [
     [
       'a revocation passes over connections that are being decided',

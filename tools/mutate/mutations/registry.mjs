@@ -44,7 +44,7 @@ export const registry = [
     ],
     [
       'connections of a replaced identity go on',
-      "    if (outcome.replacedIdentity) this.parts.connections.closeDevice(outcome.deviceId, 'superseded');\n",
+      "      this.parts.connections.closeOthers(deviceId, fingerprints, 'superseded');\n",
       '',
       { only: 'a device that is known' },
     ],
@@ -90,6 +90,12 @@ export const registry = [
       "  if (owner !== null && owner.deviceId !== applicant.deviceId) return 'IDENTITY_KEY_IN_USE';\n",
       '',
       { only: 'a device that is known' },
+    ],
+    [
+      'pairing anew lifts a suspension',
+      "  if (known !== undefined && known.suspendedAt !== null) return 'DEVICE_SUSPENDED';\n",
+      '',
+      { rule: 'DESIGN §7', only: 'suspended' },
     ],
     [
       'a known device id takes another key',
@@ -148,12 +154,6 @@ export const registry = [
       { only: 'a certificate' },
     ],
     [
-      'a certificate that somebody put into the index is handed out',
-      'if (issued === undefined || sha256(issued.der) !== fingerprint) throw nothingToCollect();',
-      'if (issued === undefined) throw nothingToCollect();',
-      { rule: SEALED_DECIDES, only: 'a certificate' },
-    ],
-    [
       'a request that is over still waits',
       'if (open && row.expiresAt <= this.parts.clock.now()) {',
       'if (false) {',
@@ -164,6 +164,20 @@ export const registry = [
       '    await this.complete(row, source);\n    return this.row(tokenHash);',
       "    return { ...row, state: 'completed' };",
       { only: 'a pairing' },
+    ],
+  ]),
+  ...inFile('src/ca/certificate-index.ts', { rule: SEALED_DECIDES, test: services, only: 'a certificate' }, [
+    [
+      'a certificate that somebody put into the index is handed out',
+      "if (createHash('sha256').update(issued.der).digest('hex') === fingerprint) return issued;",
+      'return issued;',
+    ],
+  ]),
+  ...inFile('src/identity/device-csr.ts', { rule: 'DESIGN §7', test: 'src/identity/device-csr.spec.ts' }, [
+    [
+      'the identity key is a certificate key',
+      "if (csr.algorithm === 'ed25519' && csr.spki.subarray(-identityKey.length).equals(identityKey)) {",
+      'if (false) {',
     ],
   ]),
   ...inFile('src/pairing/housekeeping.ts', { rule: 'DESIGN §5', test: services, only: 'housekeeping' }, [
