@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setLogger as setGrpcLogger } from '@grpc/grpc-js';
 import type { INestApplication, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -55,6 +55,8 @@ export async function startService(
   const metricsToken = MetricsToken.fromFile(settings.http.metricsTokenFile);
   const { dataDir } = settings.store;
   const store = await openStore({ dataDir, masterKey: masterKeySource(settings.store), clock });
+  // A mistyped directory is a new, empty cluster: say so.
+  if (store.created) logger.info({ event: 'store_created', dataDir: resolve(dataDir) }, 'new store');
   try {
     return await new Service(settings, logger, clock, store, metricsToken).start();
   } catch (error) {

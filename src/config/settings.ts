@@ -44,7 +44,6 @@ export class SettingsError extends Error {
 const CLIENT_VARIABLES = new Set([
   'PALYRA_ENDPOINT',
   'PALYRA_TOKEN_FILE',
-  'PALYRA_PROFILE',
   'PALYRA_DEVICE_DIR',
 ]);
 

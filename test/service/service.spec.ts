@@ -142,10 +142,11 @@ describe('the service', () => {
     ['GET', '/metrics/x', 404],
     ['GET', '/healthz/../readyz2', 404],
     ['POST', '/healthz', 404],
-    ['HEAD', '/healthz', 404],
+    ['HEAD', '/healthz', 200],
+    ['HEAD', '/nothing', 404],
     ['DELETE', '/readyz', 404],
     ['OPTIONS', '/metrics', 404],
-  ])('%s %s is not there', async (method, path, code) => {
+  ])('%s %s answers %i', async (method, path, code) => {
     expect((await get(path, { method })).status).toBe(code);
   });
 

@@ -42,6 +42,17 @@ describe('secret prompt', () => {
     expect(terminal.rawModes).toEqual([true, false]);
   });
 
+  it('switches echo off before it asks, so that quick typing is not shown', async () => {
+    const terminal = new FakeTerminal();
+    const output = new PassThrough();
+    const modesWhenAsked: boolean[][] = [];
+    output.once('data', () => modesWhenAsked.push([...terminal.rawModes]));
+    const answer = promptSecret(terminal, output, 'Pairing code: ');
+    terminal.write('x\n');
+    await answer;
+    expect(modesWhenAsked).toEqual([[true]]);
+  });
+
   it('knows backspace and Ctrl-U', async () => {
     const { terminal, answer } = ask();
     terminal.write('wrong\u0015AB\u007fC\bD\r');

@@ -30,9 +30,10 @@ export async function promptSecret(
       advice: 'write the code or link as one line to stdin and add --proof-stdin',
     });
   }
-  output.write(question);
+  // Before the question: what is typed the moment it appears must not be shown either.
   input.setRawMode(true);
   try {
+    output.write(question);
     return await readTyped(input);
   } finally {
     input.setRawMode(false);
