@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { AuditModule } from './audit/audit.module.js';
 import { CaModule } from './ca/ca.module.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { ServerCertificates } from './ca/server-certificates.js';
@@ -27,7 +28,7 @@ export interface AppParts extends ObservabilityParts {
 
 /** The whole service; one filter, one guard and one interceptor for all doors. */
 @Module({
-  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule],
+  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule],
   controllers: [StatusController],
 })
 export class AppModule {

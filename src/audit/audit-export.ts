@@ -33,10 +33,18 @@ const headSchema = z.strictObject({
   signature: hex(64),
 });
 
-export interface AuditExport {
-  readonly entries: readonly AuditEntry[];
+/** A head that `palyra audit head` wrote, or the last line of an earlier export. */
+const keptHeadSchema = headSchema.extend({ audit_key: hex(32).optional() });
+
+/** What is kept elsewhere to hold later exports against: a head, and the key by which all of them are judged. */
+export interface KeptHead {
   readonly head: SignedAuditHead;
+  /** Ed25519, 32 bytes; `undefined` in the last line of an export, which vouches for no key. */
+  readonly auditKey: Buffer | undefined;
 }
+
+/** What an export is made of: entries, then the head. */
+export type AuditExportItem = { readonly entry: AuditEntry } | { readonly head: SignedAuditHead };
 
 /** One line, without its line end. */
 export function formatEntry(entry: AuditEntry): string {
@@ -59,13 +67,22 @@ export function formatEntry(entry: AuditEntry): string {
 
 /** One line, without its line end. */
 export function formatHead(head: SignedAuditHead): string {
-  return JSON.stringify({
+  return JSON.stringify(headFields(head));
+}
+
+/** The one line of a kept head, without its line end. `auditKey` is 32 bytes. */
+export function formatKeptHead(head: SignedAuditHead, auditKey: Buffer): string {
+  return JSON.stringify({ ...headFields(head), audit_key: auditKey.toString('hex') });
+}
+
+function headFields(head: SignedAuditHead): Record<string, unknown> {
+  return {
     store_id: head.storeId.toString('hex'),
     epoch: head.epoch,
     sequence: head.sequence,
     hash: head.hash.toString('hex'),
     signature: head.signature.toString('hex'),
-  });
+  };
 }
 
 /** Throws `malformed`, `AUDIT_ENTRY_MALFORMED`. */
@@ -85,25 +102,34 @@ export function parseHead(value: unknown): SignedAuditHead {
 }
 
 /**
- * Reads a whole export. Throws `malformed` with the number of the line at fault: `AUDIT_ENTRY_MALFORMED`,
- * `AUDIT_HEAD_MALFORMED`, or `AUDIT_LINE_MALFORMED` for what is no JSON.
+ * Reads a line of an export that must be an entry. Throws `malformed` with the number of the line: `AUDIT_ENTRY_MALFORMED`,
+ * or `AUDIT_LINE_MALFORMED` for what is no JSON.
  */
-export function parseExport(text: string): AuditExport {
-  const lines = text.replace(/\n$/, '').split('\n');
-  const last = lines.length - 1;
-  const entries = lines.slice(0, last).map((line, index) => onLine(index, () => parseEntry(parseJson(line))));
-  const head = onLine(last, () => parseHead(parseJson(lines[last] ?? '')));
-  return { entries, head };
+export function parseEntryLine(line: string, lineNumber: number): AuditEntry {
+  return onLine(`Line ${lineNumber}`, () => parseEntry(parseJson(line)));
 }
 
-function onLine<T>(index: number, parse: () => T): T {
+/** Reads the last line of an export, the head. Throws `malformed`: `AUDIT_HEAD_MALFORMED` or `AUDIT_LINE_MALFORMED`. */
+export function parseHeadLine(line: string): SignedAuditHead {
+  return onLine('The last line', () => parseHead(parseJson(line)));
+}
+
+/** Reads the last line of what was kept elsewhere: a kept head or an earlier export. Throws as {@link parseHeadLine}. */
+export function parseKeptHeadLine(line: string): KeptHead {
+  return onLine('The last line', () => {
+    const result = keptHeadSchema.safeParse(parseJson(line));
+    if (!result.success) throw unreadable('AUDIT_HEAD_MALFORMED', 'is no signed head', result.error);
+    const { store_id: storeId, audit_key: auditKey, ...rest } = result.data;
+    return { head: { ...rest, storeId }, auditKey };
+  });
+}
+
+function onLine<T>(where: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
-    throw new DomainError(error.kind, error.reason, `Line ${index + 1}: ${error.message}`, {
-      cause: error.cause,
-    });
+    throw new DomainError(error.kind, error.reason, `${where} ${error.message}`, { cause: error.cause });
   }
 }
 
@@ -116,5 +142,7 @@ function parseJson(line: string): unknown {
 }
 
 function unreadable(reason: string, what: string, cause: unknown): DomainError {
-  return new DomainError('malformed', reason, `This ${what}: export the audit log again.`, { cause });
+  return new DomainError('malformed', reason, `${what}: the file was altered, or is no audit export.`, {
+    cause,
+  });
 }

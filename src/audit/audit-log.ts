@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import type { CommittedReader } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import type { AuditEntry } from './audit-entry.js';
-import { formatEntry, formatHead } from './audit-export.js';
+import type { AuditExportItem } from './audit-export.js';
 import type { SignedAuditHead } from './audit-head.js';
 import { signHead } from './audit-head.js';
 import { AUDIT_KEY_NAME, auditPublicKey, readAuditKeyRecord } from './audit-key.js';
@@ -36,20 +36,22 @@ export class AuditLog {
     return signHead({ storeId: this.storeId, epoch, sequence, hash }, await this.privateKey());
   }
 
-  /** The lines of an export, without line ends: entries behind `after` up to now, the signed head last. */
-  async *export(options: { readonly after: number } = { after: 0 }): AsyncGenerator<string, void, undefined> {
+  /** Entries behind `after` up to now, page by page as they are taken, then the signed head. */
+  async *export(
+    options: { readonly after: number } = { after: 0 },
+  ): AsyncGenerator<AuditExportItem, void, undefined> {
     // The head comes first, so that everything up to it is there, however much is added meanwhile.
     const head = await this.head();
     let after = options.after;
     while (after < head.sequence) {
       const limit = Math.min(EXPORT_PAGE, head.sequence - after);
       const page = await this.entries({ after, limit });
-      for (const entry of page) yield formatEntry(entry);
+      for (const entry of page) yield { entry };
       const last = page.at(-1);
       if (last === undefined) break;
       after = last.sequence;
     }
-    yield formatHead(head);
+    yield { head };
   }
 
   /** The Ed25519 public key that heads are judged by: SPKI, DER. */

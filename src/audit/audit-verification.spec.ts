@@ -11,7 +11,16 @@ import {
   recordEvent,
 } from './audit-chain.js';
 import type { AuditEntry } from './audit-entry.js';
-import { formatEntry, formatHead, parseEntry, parseExport, parseHead } from './audit-export.js';
+import {
+  formatEntry,
+  formatHead,
+  formatKeptHead,
+  parseEntry,
+  parseEntryLine,
+  parseHead,
+  parseHeadLine,
+  parseKeptHeadLine,
+} from './audit-export.js';
 import { headPreimage, signHead } from './audit-head.js';
 import { auditPublicKey, newAuditKeyRecord, readAuditKeyRecord } from './audit-key.js';
 import { verifyExport } from './audit-verification.js';
@@ -206,35 +215,42 @@ describe('verifyExport', () => {
   });
 });
 
-describe('the export file', () => {
+describe('the lines of an export', () => {
   const head = parseHead(without('signed', vectors.head));
-  const entries = vectors.entries.map((vector) => parseEntry(without('hashed', vector)));
-  const text = [...entries.map(formatEntry), formatHead(head)].map((line) => `${line}\n`).join('');
+  const entry = parseEntry(without('hashed', vectors.entries[2]!));
+  const line = formatEntry(entry);
 
-  it('reads back what it writes', () => {
-    expect(parseExport(text)).toEqual({ entries, head });
+  it('read back as they were written', () => {
+    expect(parseEntryLine(line, 3)).toEqual(entry);
+    expect(parseHeadLine(formatHead(head))).toEqual(head);
+    const auditKey32 = Buffer.alloc(32, 7);
+    expect(parseKeptHeadLine(formatKeptHead(head, auditKey32))).toEqual({ head, auditKey: auditKey32 });
+    expect(parseKeptHeadLine(formatHead(head))).toEqual({ head, auditKey: undefined });
   });
 
   it.each([
-    ['AUDIT_LINE_MALFORMED', 'Line 2', (lines: string[]) => lines.with(1, '{')],
-    ['AUDIT_ENTRY_MALFORMED', 'Line 2', (lines: string[]) => lines.with(1, '{}')],
-    [
-      'AUDIT_ENTRY_MALFORMED',
-      'Line 3',
-      (lines: string[]) => lines.with(2, lines[2]!.replace('"hash":"', '"hash":"A')),
-    ],
-    [
-      'AUDIT_ENTRY_MALFORMED',
-      'Line 1',
-      (lines: string[]) => lines.with(0, lines[0]!.replace('{', '{"more":1,')),
-    ],
-    ['AUDIT_HEAD_MALFORMED', 'Line 5', (lines: string[]) => lines.slice(0, 5)],
-    ['AUDIT_LINE_MALFORMED', 'Line 1', () => []],
-  ])('refuses with %s on %s', (reason, line, alter) => {
-    const altered = alter(text.trimEnd().split('\n')).join('\n');
-    expect(() => parseExport(altered)).toThrow(
-      expect.objectContaining({ kind: 'malformed', reason, message: expect.stringContaining(line) }),
+    ['AUDIT_LINE_MALFORMED', '{'],
+    ['AUDIT_ENTRY_MALFORMED', '{}'],
+    ['AUDIT_ENTRY_MALFORMED', formatHead(head)],
+    ['AUDIT_ENTRY_MALFORMED', line.replace('"hash":"', '"hash":"A')],
+    ['AUDIT_ENTRY_MALFORMED', line.replace('{', '{"more":1,')],
+  ])('are refused with %s and their number: %s', (reason, altered) => {
+    expect(() => parseEntryLine(altered, 3)).toThrow(
+      expect.objectContaining({
+        kind: 'malformed',
+        reason,
+        message: expect.stringContaining('Line 3 is no'),
+      }),
     );
+  });
+
+  it.each([
+    ['AUDIT_LINE_MALFORMED', ''],
+    ['AUDIT_HEAD_MALFORMED', line],
+    // The key of an export vouches for nothing, so that none may come with it.
+    ['AUDIT_HEAD_MALFORMED', formatKeptHead(head, Buffer.alloc(32))],
+  ])('refuses as a head with %s: %s', (reason, altered) => {
+    expect(() => parseHeadLine(altered)).toThrow(expect.objectContaining({ kind: 'malformed', reason }));
   });
 });
 

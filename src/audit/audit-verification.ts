@@ -10,6 +10,7 @@ import { entryHash, NO_PREVIOUS_HASH } from './audit-chain.js';
 import type { AuditEntry } from './audit-entry.js';
 import type { SignedAuditHead } from './audit-head.js';
 import { headSignatureHolds } from './audit-head.js';
+import { NumberSet } from './number-set.js';
 
 export type AuditFindingKind =
   /** Contents, hash or link; or a head names another hash for this entry. */
@@ -49,15 +50,14 @@ export function verifyExport(
   head: SignedAuditHead,
   trust: VerificationTrust,
 ): AuditFinding[] {
-  const verification = new Verification(head, trust);
-  verification.checkHeads();
+  const verification = new ExportVerification(head, trust);
   for (const entry of entries) verification.take(entry);
-  verification.checkOrderAndLinks();
   return verification.findings();
 }
 
 /** What later checks need of an entry. */
 interface Link {
+  readonly sequence: number;
   readonly epoch: number;
   readonly previous: Buffer;
   readonly hash: Buffer;
@@ -65,9 +65,23 @@ interface Link {
   readonly intact: boolean;
 }
 
-class Verification {
+/** Entries whose numbers follow each other without a gap; what lies between the two ends was checked. */
+interface Run {
+  readonly first: Link;
+  last: Link;
+}
+
+/**
+ * Takes the entries in the order of the file, one by one. It keeps the ends of unbroken stretches and a bit for each
+ * number, so that a long export in order costs next to no memory; one that was shuffled costs some for each break.
+ */
+export class ExportVerification {
   readonly #found = new Map<string, AuditFinding>();
-  readonly #links = new Map<number, Link>();
+  readonly #seen = new NumberSet();
+  /** By the sequence of their last entry. */
+  readonly #runs = new Map<number, Run>();
+  /** The entries that the heads name. */
+  readonly #named = new Map<number, Link>();
   #highest = 0;
 
   constructor(
@@ -75,11 +89,47 @@ class Verification {
     private readonly trust: VerificationTrust,
   ) {}
 
+  take(entry: AuditEntry): void {
+    const { sequence } = entry;
+    if (this.#seen.has(sequence)) {
+      this.report('repeated', sequence);
+      return;
+    }
+    this.#seen.add(sequence);
+    if (sequence < this.#highest) this.report('reordered', sequence);
+    this.#highest = Math.max(this.#highest, sequence);
+    if (sequence > this.head.sequence) this.report('unwitnessed', sequence);
+    const intact = hashHolds(entry);
+    if (!intact) this.report('changed', sequence);
+    this.link({ sequence, epoch: entry.epoch, previous: entry.previous, hash: entry.hash, intact });
+  }
+
+  /** All that is wrong, by sequence; empty when the export verifies. Call it when all entries were taken. */
   findings(): AuditFinding[] {
+    this.checkHeads();
+    this.checkRuns();
+    this.checkAgainst(this.head);
+    if (this.trust.since !== null) this.checkAgainst(this.trust.since);
+    this.checkEnd();
     return [...this.#found.values()].sort((one, other) => one.sequence - other.sequence);
   }
 
-  checkHeads(): void {
+  private link(link: Link): void {
+    const { sequence } = link;
+    if (sequence === this.head.sequence || sequence === this.trust.since?.sequence)
+      this.#named.set(sequence, link);
+    const run = this.#runs.get(sequence - 1);
+    if (run === undefined) {
+      this.#runs.set(sequence, { first: link, last: link });
+      return;
+    }
+    this.checkStep(run.last, link);
+    run.last = link;
+    this.#runs.delete(sequence - 1);
+    this.#runs.set(sequence, run);
+  }
+
+  private checkHeads(): void {
     const { since } = this.trust;
     this.checkHead(this.head);
     if (since === null) return;
@@ -87,31 +137,13 @@ class Verification {
     if (this.head.epoch < since.epoch) this.report('epoch_fell', this.head.sequence);
   }
 
-  /** Takes the entries in the order of the file. */
-  take(entry: AuditEntry): void {
-    const { sequence } = entry;
-    if (this.#links.has(sequence)) {
-      this.report('repeated', sequence);
-      return;
+  private checkRuns(): void {
+    const runs = [...this.#runs.values()].sort((one, other) => one.first.sequence - other.first.sequence);
+    this.checkBeginning(runs[0]?.first);
+    for (const [index, run] of runs.entries()) {
+      const next = runs[index + 1];
+      if (next !== undefined) this.checkStep(run.last, next.first);
     }
-    if (sequence < this.#highest) this.report('reordered', sequence);
-    this.#highest = Math.max(this.#highest, sequence);
-    if (sequence > this.head.sequence) this.report('unwitnessed', sequence);
-    const intact = hashHolds(entry);
-    if (!intact) this.report('changed', sequence);
-    this.#links.set(sequence, { epoch: entry.epoch, previous: entry.previous, hash: entry.hash, intact });
-  }
-
-  checkOrderAndLinks(): void {
-    const sequences = [...this.#links.keys()].sort((one, other) => one - other);
-    this.checkBeginning(sequences[0]);
-    for (const [index, sequence] of sequences.entries()) {
-      const next = sequences[index + 1];
-      if (next !== undefined) this.checkStep(sequence, next);
-    }
-    this.checkAgainst(this.head);
-    if (this.trust.since !== null) this.checkAgainst(this.trust.since);
-    this.checkEnd();
   }
 
   private checkHead(head: SignedAuditHead): void {
@@ -120,35 +152,31 @@ class Verification {
   }
 
   /** The first entry, unless the export goes on from an older head, is number 1 and names no other. */
-  private checkBeginning(first: number | undefined): void {
-    if (first === undefined) return;
+  private checkBeginning(link: Link | undefined): void {
+    if (link === undefined) return;
     const { since } = this.trust;
-    const link = this.#links.get(first);
+    const first = link.sequence;
     if (first === 1) {
-      if (link?.previous.equals(NO_PREVIOUS_HASH) !== true) this.report('changed', 1);
+      if (!link.previous.equals(NO_PREVIOUS_HASH)) this.report('changed', 1);
       return;
     }
     const behindSince = (since?.sequence ?? 0) + 1;
     if (first > behindSince || since === null) this.report('removed', Math.min(first, behindSince));
-    else if (first === behindSince && link?.previous.equals(since.hash) !== true)
-      this.report('changed', first);
+    else if (first === behindSince && !link.previous.equals(since.hash)) this.report('changed', first);
   }
 
-  private checkStep(sequence: number, next: number): void {
-    const before = this.#links.get(sequence);
-    const after = this.#links.get(next);
-    if (before === undefined || after === undefined) return;
-    if (after.epoch < before.epoch) this.report('epoch_fell', next);
-    if (next !== sequence + 1) {
-      this.report('removed', sequence + 1);
+  private checkStep(before: Link, after: Link): void {
+    if (after.epoch < before.epoch) this.report('epoch_fell', after.sequence);
+    if (after.sequence !== before.sequence + 1) {
+      this.report('removed', before.sequence + 1);
       return;
     }
     // If the next entry was altered, that is said of it already, and its link is worth nothing.
-    if (after.intact && !after.previous.equals(before.hash)) this.report('changed', sequence);
+    if (after.intact && !after.previous.equals(before.hash)) this.report('changed', before.sequence);
   }
 
   private checkAgainst(head: SignedAuditHead): void {
-    const link = this.#links.get(head.sequence);
+    const link = this.#named.get(head.sequence);
     if (link === undefined) return;
     if (!link.hash.equals(head.hash) || link.epoch !== head.epoch) this.report('changed', head.sequence);
   }
@@ -156,10 +184,11 @@ class Verification {
   private checkEnd(): void {
     const since = this.trust.since?.sequence ?? 0;
     const witnessed = Math.max(this.head.sequence, since);
-    const last = this.#links.size === 0 ? since : this.#highest;
+    const isEmpty = this.#highest === 0;
+    const last = isEmpty ? since : this.#highest;
     if (last < witnessed) this.report('cut', last + 1);
     // An older head shown as the newer one: what lies between them is gone, though no entry is there to miss.
-    else if (this.#links.size === 0 && this.head.sequence < since) this.report('cut', this.head.sequence + 1);
+    else if (isEmpty && this.head.sequence < since) this.report('cut', this.head.sequence + 1);
   }
 
   private report(finding: AuditFindingKind, sequence: number): void {

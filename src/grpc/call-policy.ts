@@ -36,6 +36,7 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   GetDevice: viewer,
   RevokeDevice: approver,
   ClearDevice: admin,
+  ExportAudit: admin,
   GetStatus: viewer,
 };
 

@@ -1,14 +1,18 @@
 import { createPublicKey } from 'node:crypto';
-import { parseExport } from '../../src/audit/audit-export.js';
+import type { AuditEntry } from '../../src/audit/audit-entry.js';
+import type { SignedAuditHead } from '../../src/audit/audit-head.js';
 import type { AuditFinding } from '../../src/audit/audit-verification.js';
 import { verifyExport } from '../../src/audit/audit-verification.js';
 import type { Store } from '../../src/database/open-store.js';
 
-/** Exports the store's audit log, reads it back and verifies it. */
+/** Exports the store's audit log and verifies it. */
 export async function auditFindings(store: Store): Promise<AuditFinding[]> {
-  const lines: string[] = [];
-  for await (const line of store.auditLog.export()) lines.push(line);
-  const { entries, head } = parseExport(lines.join('\n'));
+  const entries: AuditEntry[] = [];
+  const heads: SignedAuditHead[] = [];
+  for await (const item of store.auditLog.export()) {
+    if ('entry' in item) entries.push(item.entry);
+    else heads.push(item.head);
+  }
   const auditKey = createPublicKey({ key: await store.auditLog.publicKey(), format: 'der', type: 'spki' });
-  return verifyExport(entries, head, { auditKey, storeId: store.storeId, since: null });
+  return verifyExport(entries, heads[0]!, { auditKey, storeId: store.storeId, since: null });
 }

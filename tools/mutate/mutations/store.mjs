@@ -254,10 +254,10 @@ export const store = [
     ],
     [
       'a fallen epoch of an entry is not found',
-      "if (after.epoch < before.epoch) this.report('epoch_fell', next);\n",
+      "if (after.epoch < before.epoch) this.report('epoch_fell', after.sequence);\n",
       '',
     ],
-    ['a gap is not found', "      this.report('removed', sequence + 1);\n", ''],
+    ['a gap is not found', "      this.report('removed', before.sequence + 1);\n", ''],
     [
       'a missing beginning is not found',
       "if (first > behindSince || since === null) this.report('removed', Math.min(first, behindSince));",
@@ -265,17 +265,17 @@ export const store = [
     ],
     [
       'a broken link is not found',
-      "if (after.intact && !after.previous.equals(before.hash)) this.report('changed', sequence);\n",
+      "if (after.intact && !after.previous.equals(before.hash)) this.report('changed', before.sequence);\n",
       '',
     ],
     [
       'the first entry may name one before it',
-      "if (link?.previous.equals(NO_PREVIOUS_HASH) !== true) this.report('changed', 1);\n",
+      "if (!link.previous.equals(NO_PREVIOUS_HASH)) this.report('changed', 1);\n",
       '',
     ],
     [
       'the link to the older head is not checked',
-      "else if (first === behindSince && link?.previous.equals(since.hash) !== true)\n      this.report('changed', first);\n",
+      "else if (first === behindSince && !link.previous.equals(since.hash)) this.report('changed', first);\n",
       '',
     ],
     [
@@ -290,7 +290,7 @@ export const store = [
     ],
     [
       'an older head shown as the newer is not found',
-      "else if (this.#links.size === 0 && this.head.sequence < since) this.report('cut', this.head.sequence + 1);\n",
+      "else if (isEmpty && this.head.sequence < since) this.report('cut', this.head.sequence + 1);\n",
       '',
     ],
   ]),

@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -20,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../../google/protobuf/duration.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
+import { AuditEntry, SignedAuditHead } from "./audit.js";
 import { Device, DeviceState, deviceStateFromJSON, deviceStateToJSON } from "./device.js";
 import {
   NodePairingRequest,
@@ -173,6 +176,15 @@ export interface ClearDeviceRequest {
 }
 
 export interface ClearDeviceResponse {
+}
+
+export interface ExportAuditRequest {
+  /** Only entries behind this one; all if zero. From the last one on, the head comes alone. */
+  afterSequence: bigint;
+}
+
+export interface ExportAuditResponse {
+  item: { $case: "entry"; value: AuditEntry } | { $case: "head"; value: SignedAuditHead } | undefined;
 }
 
 export interface GetStatusRequest {
@@ -2085,6 +2097,185 @@ export const ClearDeviceResponse: MessageFns<ClearDeviceResponse> = {
   },
 };
 
+function createBaseExportAuditRequest(): ExportAuditRequest {
+  return { afterSequence: 0n };
+}
+
+export const ExportAuditRequest: MessageFns<ExportAuditRequest> = {
+  encode(message: ExportAuditRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.afterSequence !== 0n) {
+      if (BigInt.asUintN(64, message.afterSequence) !== message.afterSequence) {
+        throw new globalThis.Error("value provided for field message.afterSequence of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.afterSequence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportAuditRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportAuditRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.afterSequence = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExportAuditRequest {
+    return {
+      afterSequence: isSet(object.afterSequence)
+        ? BigInt(object.afterSequence)
+        : isSet(object.after_sequence)
+        ? BigInt(object.after_sequence)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ExportAuditRequest): unknown {
+    const obj: any = {};
+    if (message.afterSequence !== 0n) {
+      obj.afterSequence = message.afterSequence.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExportAuditRequest>): ExportAuditRequest {
+    return ExportAuditRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExportAuditRequest>): ExportAuditRequest {
+    const message = createBaseExportAuditRequest();
+    message.afterSequence = (object.afterSequence !== undefined && object.afterSequence !== null)
+      ? BigInt(object.afterSequence)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseExportAuditResponse(): ExportAuditResponse {
+  return { item: undefined };
+}
+
+export const ExportAuditResponse: MessageFns<ExportAuditResponse> = {
+  encode(message: ExportAuditResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.item?.$case) {
+      case "entry":
+        AuditEntry.encode(message.item.value, writer.uint32(10).fork()).join();
+        break;
+      case "head":
+        SignedAuditHead.encode(message.item.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportAuditResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportAuditResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.item = { $case: "entry", value: AuditEntry.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.item = { $case: "head", value: SignedAuditHead.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExportAuditResponse {
+    return {
+      item: isSet(object.entry)
+        ? { $case: "entry", value: AuditEntry.fromJSON(object.entry) }
+        : isSet(object.head)
+        ? { $case: "head", value: SignedAuditHead.fromJSON(object.head) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: ExportAuditResponse): unknown {
+    const obj: any = {};
+    if (message.item?.$case === "entry") {
+      obj.entry = AuditEntry.toJSON(message.item.value);
+    } else if (message.item?.$case === "head") {
+      obj.head = SignedAuditHead.toJSON(message.item.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExportAuditResponse>): ExportAuditResponse {
+    return ExportAuditResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExportAuditResponse>): ExportAuditResponse {
+    const message = createBaseExportAuditResponse();
+    switch (object.item?.$case) {
+      case "entry": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "entry", value: AuditEntry.fromPartial(object.item.value) };
+        }
+        break;
+      }
+      case "head": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "head", value: SignedAuditHead.fromPartial(object.item.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseGetStatusRequest(): GetStatusRequest {
   return {};
 }
@@ -2621,6 +2812,19 @@ export const ControlPlaneService = {
     responseSerialize: (value: ClearDeviceResponse): Buffer => Buffer.from(ClearDeviceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ClearDeviceResponse => ClearDeviceResponse.decode(value),
   },
+  /**
+   * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
+   * last and once. Role: admin.
+   */
+  exportAudit: {
+    path: "/palyra.controlplane.v1.ControlPlane/ExportAudit" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExportAuditRequest): Buffer => Buffer.from(ExportAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportAuditRequest => ExportAuditRequest.decode(value),
+    responseSerialize: (value: ExportAuditResponse): Buffer => Buffer.from(ExportAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportAuditResponse => ExportAuditResponse.decode(value),
+  },
   /** What this replica is and how it does. Role: viewer. */
   getStatus: {
     path: "/palyra.controlplane.v1.ControlPlane/GetStatus" as const,
@@ -2665,6 +2869,11 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
   revokeDevice: handleUnaryCall<RevokeDeviceRequest, RevokeDeviceResponse>;
   /** Lets the id and key of a revoked device pair again, or ends a suspension. Role: admin. */
   clearDevice: handleUnaryCall<ClearDeviceRequest, ClearDeviceResponse>;
+  /**
+   * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
+   * last and once. Role: admin.
+   */
+  exportAudit: handleServerStreamingCall<ExportAuditRequest, ExportAuditResponse>;
   /** What this replica is and how it does. Role: viewer. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
 }
@@ -2855,6 +3064,16 @@ export interface ControlPlaneClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ClearDeviceResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
+   * last and once. Role: admin.
+   */
+  exportAudit(request: ExportAuditRequest, options?: Partial<CallOptions>): ClientReadableStream<ExportAuditResponse>;
+  exportAudit(
+    request: ExportAuditRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportAuditResponse>;
   /** What this replica is and how it does. Role: viewer. */
   getStatus(
     request: GetStatusRequest,
