@@ -24,6 +24,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   GetDevice: 'viewer',
   RevokeDevice: 'approver',
   ClearDevice: 'admin',
+  ExportAudit: 'admin',
   GetStatus: 'viewer',
 };
 
