@@ -48,7 +48,7 @@ async function walk() {
   let watcher;
 
   const operator = async (...args) => {
-    const environment = { PALYRA_DATA_DIR: dataDir, PALYRA_ENDPOINT: ready.grpc };
+    const environment = { PALYRA_DATA_DIR: dataDir, PALYRA_ENDPOINT: ready.grpc, XDG_STATE_HOME: root };
     const { lines, code: exit, stderr } = await run([...args, '--json'], { environment });
     assert.equal(exit, 0, stderr);
     return lines[0];

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { VERSION } from '../version.js';
+import { addAuditCommands } from './audit/audit-commands.js';
 import type { CliContext } from './cli-context.js';
 import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
 import { addDevicesCommands } from './devices/devices-commands.js';
@@ -16,6 +17,7 @@ export function buildProgram(context: CliContext): Command {
   addConfig(program, context);
   addPairingCommands(program, context);
   addDevicesCommands(program, context);
+  addAuditCommands(program, context);
   addNode(program, context);
   addStatus(program, context);
   return program;

@@ -8,6 +8,8 @@ import {
   CreatePairingCodeRequest,
   type CreatePairingCodeResponse,
   type DeepPartial,
+  ExportAuditRequest,
+  type ExportAuditResponse,
   GetDeviceRequest,
   type GetDeviceResponse,
   GetNodePairingRequestRequest,
@@ -30,6 +32,7 @@ import {
 import type { Endpoint } from './grpc/endpoint.js';
 import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
+import { serverStreamCall } from './grpc/server-stream-call.js';
 import { unaryCall, type UnaryMethod } from './grpc/unary-call.js';
 import type { OperatorCredential } from './operator-credential.js';
 import type { StoreTime } from '../database/unit-of-work.js';
@@ -39,6 +42,8 @@ export interface OperatorClientOptions {
   /** Deadline of each call, and of the connection before the first; 30 s unless said otherwise. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** The highest store time that earlier runs have seen; answers are held against it. */
+  readonly knownStoreTime?: StoreTime | undefined;
   /** The store answered with an earlier (epoch, sequence) than before: an old store was put back (DESIGN §4). */
   readonly onStoreTimeFell?: (known: StoreTime, seen: StoreTime) => void;
 }
@@ -60,7 +65,10 @@ export class OperatorClient {
     private readonly options: OperatorClientOptions,
   ) {
     this.#client = new Client(target.address, target.credentials, target.options);
-    this.#storeTimes = new StoreTimeWatch(options.onStoreTimeFell ?? (() => undefined));
+    this.#storeTimes = new StoreTimeWatch(
+      options.onStoreTimeFell ?? (() => undefined),
+      options.knownStoreTime,
+    );
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
@@ -75,7 +83,7 @@ export class OperatorClient {
     return new OperatorClient(target, credential, options);
   }
 
-  /** The highest store time seen, `undefined` before the first answer. */
+  /** The highest store time known or seen, `undefined` before the first answer. */
   get storeTime(): StoreTime | undefined {
     return this.#storeTimes.highest;
   }
@@ -157,6 +165,21 @@ export class OperatorClient {
     return this.#call(ControlPlaneService.clearDevice, ClearDeviceRequest.fromPartial(request));
   }
 
+  /**
+   * Entries behind `afterSequence`, then the signed head; read as fast as they are taken. Without a deadline: it takes as
+   * long as the log is.
+   */
+  async *exportAudit(
+    request: DeepPartial<ExportAuditRequest> = {},
+  ): AsyncGenerator<ExportAuditResponse, void, undefined> {
+    yield* serverStreamCall(
+      { client: this.#client, target: this.target },
+      ControlPlaneService.exportAudit,
+      ExportAuditRequest.fromPartial(request),
+      { ...this.#callOptions(), signal: this.options.signal },
+    );
+  }
+
   async getStatus(): Promise<GetStatusResponse> {
     return this.#call(ControlPlaneService.getStatus, GetStatusRequest.fromPartial({}));
   }
@@ -165,18 +188,23 @@ export class OperatorClient {
     method: UnaryMethod<Request, Response>,
     request: Request,
   ): Promise<Response> {
+    return unaryCall({ client: this.#client, target: this.target }, method, request, {
+      ...this.#callOptions(),
+      timeoutMs: this.#timeoutMs,
+      signal: this.options.signal,
+    });
+  }
+
+  /** The credential goes out, and the store time of the answer is held against what is known now. */
+  #callOptions(): { metadata: Metadata; onMetadata: (answer: Metadata) => void } {
     const metadata = new Metadata();
     metadata.set('authorization', `Bearer ${this.credential.token}`);
     const seeStoreTime = this.#storeTimes.begin();
-    return unaryCall({ client: this.#client, target: this.target }, method, request, {
-      metadata,
-      timeoutMs: this.#timeoutMs,
-      signal: this.options.signal,
-      onMetadata: (answer) => {
-        const seen = readStoreTime(answer);
-        if (seen !== undefined) seeStoreTime(seen);
-      },
-    });
+    const onMetadata = (answer: Metadata): void => {
+      const seen = readStoreTime(answer);
+      if (seen !== undefined) seeStoreTime(seen);
+    };
+    return { metadata, onMetadata };
   }
 }
 

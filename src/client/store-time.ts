@@ -18,6 +18,12 @@ export function compareStoreTime(known: StoreTime, seen: StoreTime): StoreTimeCh
   return seen.sequence > known.sequence ? 'rose' : 'fell';
 }
 
+/** The later of two. */
+export function laterStoreTime(one: StoreTime, other: StoreTime): StoreTime {
+  const { epoch, sequence } = compareStoreTime(one, other) === 'rose' ? other : one;
+  return { epoch, sequence };
+}
+
 /**
  * Remembers the highest store time seen and tells of one that fell. Answers to concurrent calls may overtake each other,
  * so an answer is held against what was known when its call began.
@@ -25,7 +31,13 @@ export function compareStoreTime(known: StoreTime, seen: StoreTime): StoreTimeCh
 export class StoreTimeWatch {
   #highest: StoreTime | undefined;
 
-  constructor(private readonly onFall: (known: StoreTime, seen: StoreTime) => void) {}
+  /** @param known What an earlier watch has seen. */
+  constructor(
+    private readonly onFall: (known: StoreTime, seen: StoreTime) => void,
+    known?: StoreTime,
+  ) {
+    this.#highest = known;
+  }
 
   get highest(): StoreTime | undefined {
     return this.#highest;

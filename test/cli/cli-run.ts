@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { runCli } from '../../src/cli/cli.js';
 
@@ -30,12 +33,15 @@ export async function runCommand(commandLine: readonly string[], input: CliInput
   stderr.on('data', (chunk: Buffer) => {
     written.stderr += chunk.toString();
   });
+  // What commands remember is theirs alone, unless the test says where.
+  const state = await mkdtemp(join(tmpdir(), 'palyra-state-'));
   const code = await runCli(commandLine, {
     stdin: Readable.from(input.stdin === undefined ? [] : [input.stdin]),
     stdout,
     stderr,
-    environment: input.environment ?? {},
+    environment: { XDG_STATE_HOME: state, ...input.environment },
   });
+  await rm(state, { recursive: true });
   return {
     code,
     ...written,

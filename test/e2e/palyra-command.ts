@@ -1,6 +1,17 @@
+import { afterAll } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { COMMAND, endWithThisProcess, systemEnvironment } from './service-process.js';
+
+/** What commands remember of stores is this test file's alone. */
+const state = mkdtempSync(join(tmpdir(), 'palyra-state-'));
+afterAll(async () => {
+  await rm(state, { recursive: true });
+});
 
 export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string>>;
@@ -25,7 +36,7 @@ export class PalyraCommand {
 
   constructor(commandLine: readonly string[], options: CommandOptions = {}) {
     const child = spawn(process.execPath, [COMMAND, ...commandLine], {
-      env: { ...systemEnvironment(), ...options.environment },
+      env: { ...systemEnvironment(), XDG_STATE_HOME: state, ...options.environment },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     endWithThisProcess(child);

@@ -34,6 +34,11 @@ export class Output {
     if (this.json) this.stdout.write(`${printableJson(value)}\n`);
   }
 
+  /** For people, on stderr: how far something long is. */
+  progress(text: string): void {
+    if (!this.json) this.stderr.write(`${printable(text)}\n`);
+  }
+
   /** For both, on stderr. */
   warning(reason: string, text: string): void {
     const line = this.json

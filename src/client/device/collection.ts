@@ -6,6 +6,7 @@ import { ClientError, stoppedBy } from '../client-error.js';
 import { openBundleChannel } from '../grpc/bundle-channel.js';
 import { type Endpoint, parseEndpoint } from '../grpc/endpoint.js';
 import { RemoteError } from '../remote-error.js';
+import { ClusterTimeWatch } from './cluster-time.js';
 import { callCollect } from './collect-call.js';
 import type { PendingPairing } from './device-records.js';
 import type { PairingObserver } from './pairing-event.js';
@@ -40,7 +41,7 @@ export async function collectCertificate(
   observe: PairingObserver,
   { contacted, signal }: CollectionOptions,
 ): Promise<CollectOutcome> {
-  const waiting = new Waiting(observe, contacted);
+  const waiting = new Waiting(observe, contacted, new ClusterTimeWatch(pending.cluster, observe));
   let retryMs = FIRST_RETRY_MS;
   for (;;) {
     const round = await askAll(pending, waiting, signal);
@@ -87,6 +88,7 @@ async function askOne(
 ): Promise<CollectOutcome | undefined> {
   const target = openBundleChannel(endpoint, pending.cluster);
   for await (const answer of callCollect(target, pending.collectToken, signal)) {
+    waiting.times.see(answer.bundle);
     const outcome = outcomeOf(answer);
     if (outcome !== undefined) return outcome;
     waiting.answered(answer);
@@ -119,6 +121,7 @@ class Waiting {
   constructor(
     private readonly observe: PairingObserver,
     private everContacted: boolean,
+    readonly times: ClusterTimeWatch,
   ) {
     this.#connected = everContacted;
   }

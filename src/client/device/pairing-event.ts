@@ -1,3 +1,4 @@
+import type { StoreTime } from '../../database/unit-of-work.js';
 import type { ShownIdentity } from './device-keys.js';
 
 /** What happens while a device pairs, for whoever shows it to a person or a script. */
@@ -16,6 +17,8 @@ export type PairingEvent =
     }
   /** The server went away while the device waited; it keeps trying. */
   | { readonly event: 'disconnected'; readonly message: string }
+  /** The server's store is at an earlier time than it was: somebody put an old copy back (DESIGN §4). */
+  | { readonly event: 'store_time_fell'; readonly known: StoreTime; readonly seen: StoreTime }
   /** Done: identity and certificate are saved. */
   | {
       readonly event: 'certificate';

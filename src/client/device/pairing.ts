@@ -16,6 +16,7 @@ import { type Endpoint, requireEndpoint } from '../grpc/endpoint.js';
 import { openPinnedChannel } from '../grpc/pinned-channel.js';
 import type { GrpcTarget } from '../grpc/secure-target.js';
 import { openUnverifiedChannel } from '../grpc/unverified-channel.js';
+import { readKnownCluster, withKnownTime } from './cluster-time.js';
 import { collectCertificate } from './collection.js';
 import { newCertificateKey, newIdentity, shownIdentity, withNewKey } from './device-keys.js';
 import {
@@ -84,6 +85,15 @@ interface ProvenPairing {
   readonly failure: Error | undefined;
 }
 
+/** What a pairing begins with on this side. */
+interface PairingGround {
+  readonly endpoint: Endpoint;
+  readonly identity: StoredIdentity;
+  readonly certificateKey: PendingPairing['certificateKey'];
+  /** The cluster of the pairing before. */
+  readonly before: KnownCluster | undefined;
+}
+
 class PairingSession {
   constructor(
     private readonly options: PairingOptions,
@@ -120,10 +130,11 @@ class PairingSession {
     const endpoint = this.#endpointFor(code);
     const target = await this.#openChannel(endpoint, code);
     const identity = await this.#identity();
+    const before = this.store === undefined ? undefined : await readKnownCluster(this.store);
     const certificateKey = newCertificateKey();
     const handshake = await this.#startHandshake(code, identity, makeCsr(certificateKey));
     const { pending, store, failure } = await this.#pair(target, handshake, (server) =>
-      this.#pendingOf(endpoint, identity, certificateKey, server),
+      this.#pendingOf({ endpoint, identity, certificateKey, before }, server),
     );
     const { signal } = this.options;
     const outcome = await collectCertificate(pending, this.observe, { contacted: true, signal });
@@ -202,13 +213,11 @@ class PairingSession {
   }
 
   #pendingOf(
-    endpoint: Endpoint,
-    identity: StoredIdentity,
-    certificateKey: PendingPairing['certificateKey'],
+    { endpoint, identity, certificateKey, before }: PairingGround,
     server: ConfirmedServer,
   ): PendingPairing {
     const { trustDomain, roots, grpcEndpoints, quicEndpoints, epoch, sequence } = server.welcome;
-    const cluster: KnownCluster = {
+    const told: KnownCluster = {
       trustDomain,
       roots,
       grpcEndpoints: [endpoint.text, ...grpcEndpoints],
@@ -221,7 +230,7 @@ class PairingSession {
       clientKind: this.options.clientKind,
       certificateKey,
       collectToken: server.collectToken,
-      cluster,
+      cluster: withKnownTime(told, before, this.observe),
       expiresAt: this.options.clock.now() + PENDING_LIFE_MS,
     };
   }

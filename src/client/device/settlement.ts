@@ -1,7 +1,9 @@
 import type { TrustBundle } from '../../generated/palyra/controlplane/v1/trust_bundle.js';
 import type { Clock } from '../../time/clock.js';
 import { ClientError } from '../client-error.js';
+import { laterStoreTime } from '../store-time.js';
 import { checkCertificate } from './certificate-check.js';
+import { storeTimeOf } from './cluster-time.js';
 import type { CollectOutcome } from './collection.js';
 import {
   completePairing,
@@ -56,11 +58,14 @@ async function keepCertificate(
   return certificate;
 }
 
-/** The bundle that came over verified TLS takes the place of the welcome's, unless it is of another cluster. */
+/**
+ * The bundle that came over verified TLS takes the place of the welcome's, unless it is of another cluster. The highest
+ * epoch and sequence stay, so that a store that was put back is noticed each time.
+ */
 function newerCluster(known: KnownCluster, bundle: TrustBundle | undefined): KnownCluster {
   if (bundle === undefined || bundle.trustDomain !== known.trustDomain || bundle.roots.length === 0)
     return known;
-  return { ...known, roots: bundle.roots, epoch: Number(bundle.epoch), sequence: Number(bundle.sequence) };
+  return { ...known, roots: bundle.roots, ...laterStoreTime(known, storeTimeOf(bundle)) };
 }
 
 function rejected(reason: string): ClientError {
