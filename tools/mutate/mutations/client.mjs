@@ -8,7 +8,13 @@ const COLLECT = 'DESIGN §5, Collect';
 const operator = 'test/cli/operator-client.spec.ts';
 const credential = 'src/client/operator-credential.spec.ts';
 const device = 'test/cli/device-pairing.spec.ts';
+const AUDIT = 'DESIGN §8: audit';
+
 const storeTime = 'src/client/store-time.spec.ts';
+const clusterTime = 'src/client/device/cluster-time.spec.ts';
+const storeMemory = 'src/cli/store-memory.spec.ts';
+const auditExport = 'test/cli/audit-export.spec.ts';
+const auditVerify = 'test/cli/audit-verify.spec.ts';
 
 /** What operators' and devices' programs check of the server, and keep to themselves. */
 export const client = [
@@ -72,6 +78,65 @@ export const client = [
       "if (seen.epoch !== known.epoch) return seen.epoch > known.epoch ? 'rose' : 'fell';\n",
       '',
     ],
+  ]),
+  ...inFile(
+    'src/client/device/cluster-time.ts',
+    { rule: 'DESIGN §4: epoch and sequence', test: clusterTime },
+    [
+      [
+        'a device is not told that a bundle is older than what it knows',
+        "    if (this.#told || compareStoreTime(this.known, seen) !== 'fell') return;\n",
+        '    if (this.#told || this.known.epoch >= 0) return;\n',
+      ],
+      [
+        'a device forgets the time of its cluster when it pairs again',
+        '  return { ...told, epoch, sequence };',
+        '  return { ...told, epoch: Math.min(epoch, told.epoch), sequence };',
+      ],
+    ],
+  ),
+  ...inFile('src/cli/store-memory.ts', { rule: 'DESIGN §4: epoch and sequence', test: storeMemory }, [
+    [
+      'a command remembers the last store time instead of the highest',
+      "    if (known !== undefined && compareStoreTime(known, seen) !== 'rose') return;\n",
+      '',
+    ],
+  ]),
+  ...inFile('src/cli/operator-session.ts', { rule: 'DESIGN §4: epoch and sequence', test: auditExport }, [
+    [
+      'answers are not held against what earlier commands have seen',
+      '      knownStoreTime: await memory.read(),\n',
+      '',
+    ],
+  ]),
+  ...inFile('src/cli/audit/trust-options.ts', { rule: AUDIT, test: auditVerify }, [
+    [
+      'an audit key under which everything is signed is taken',
+      '  if (!isIdentityKey(raw)) throw badKey();\n',
+      '',
+    ],
+  ]),
+  ...inFile('src/cli/audit/export-file.ts', { rule: AUDIT, test: auditVerify }, [
+    [
+      'bytes that are no text read as if they were',
+      '{ fatal: true, ignoreBOM: true }',
+      '{ ignoreBOM: true }',
+    ],
+  ]),
+  ...inFile('src/cli/audit/verify.ts', { rule: AUDIT, test: auditVerify }, [
+    [
+      'an export with findings passes',
+      'if (result.findings.length === 0) return;',
+      'if (result.entries > 0) return;',
+    ],
+  ]),
+  ...inFile('src/cli/audit/export-stream.ts', { rule: AUDIT, test: auditExport }, [
+    [
+      'an export without a head is kept',
+      'if (head === undefined) throw incomplete();',
+      'if (head === undefined) return undefined as never;',
+    ],
+    ['entries behind the head are kept', ' || head !== undefined) throw', ') throw'],
   ]),
   ...inFile('src/client/device/pair-call.ts', { rule: DEVICE, test: device, only: 'sends no proof' }, [
     [
