@@ -1,6 +1,7 @@
 import { inFile } from '../mutation.mjs';
 
 const PIN_FIRST = 'DESIGN §10; PROTOCOL, Operator token';
+const AUDIT = 'DESIGN §8: audit';
 const NAME = 'DESIGN §3: clients verify the control-plane name';
 const DEVICE = 'DESIGN §5, Handshake 3 and §9.3';
 const COLLECT = 'DESIGN §5, Collect';
@@ -8,7 +9,6 @@ const COLLECT = 'DESIGN §5, Collect';
 const operator = 'test/cli/operator-client.spec.ts';
 const credential = 'src/client/operator-credential.spec.ts';
 const device = 'test/cli/device-pairing.spec.ts';
-const AUDIT = 'DESIGN §8: audit';
 
 const storeTime = 'src/client/store-time.spec.ts';
 const clusterTime = 'src/client/device/cluster-time.spec.ts';
