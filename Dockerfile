@@ -27,6 +27,8 @@ RUN chmod 0755 dist/cli/main.js \
  && ln -s /app/dist/cli/main.js /usr/local/bin/palyra \
  && install -d -o node -g node -m 0700 /var/lib/palyra
 USER node
+# What commands remember of the store must not lie in the volume, which may be set back; the rest is read-only.
+ENV XDG_STATE_HOME=/tmp
 VOLUME /var/lib/palyra
 EXPOSE 7443/tcp 7444/udp 7480/tcp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
