@@ -6,7 +6,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { Party, run } from './demo/party.mjs';
+
+/** A step that waits for what does not come has differed too. */
+const STEP_TIMEOUT_MS = 30_000;
 
 const root = mkdtempSync(join(tmpdir(), 'palyra-demo-'));
 const dataDir = join(root, 'service');
@@ -17,7 +21,10 @@ let number = 0;
 async function step(what, act) {
   number += 1;
   process.stdout.write(`${String(number).padStart(2)}. ${what} … `);
-  const shown = await act();
+  const late = setTimeout(STEP_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`it took longer than ${STEP_TIMEOUT_MS / 1000} s`);
+  });
+  const shown = await Promise.race([act(), late]);
   console.log(shown === undefined ? 'ok' : `ok: ${shown}`);
 }
 
