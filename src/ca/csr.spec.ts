@@ -150,6 +150,7 @@ describe('a certificate request is refused', () => {
     ],
     ['an Ed25519 key of order 4', 'INVALID_KEY', () => edRequest(edSpki('00'.repeat(32)))],
     ['an Ed25519 key of order 1', 'INVALID_KEY', () => edRequest(edSpki(`01${'00'.repeat(31)}`))],
+    ['an Ed25519 key off the curve', 'INVALID_KEY', () => edRequest(edSpki(`02${'00'.repeat(31)}`))],
     ['an Ed25519 key above p', 'INVALID_KEY', () => edRequest(edSpki(`f0${'ff'.repeat(30)}7f`))],
     [
       'ECDSA with SHA-384',

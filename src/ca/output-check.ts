@@ -26,9 +26,9 @@ export interface ExpectedIssuer {
 }
 
 /**
- * Reads a certificate that was just signed with a reader of its own (the signer writes with another library) and
- * compares every field with what was decided. Throws `internal` ISSUANCE_CHECK with the field as cause: the certificate
- * must not be let out.
+ * Reads a certificate that was just signed with the strict reader, other code than the writer's, and compares
+ * every field with what was decided; verifies its signature. Throws `internal` ISSUANCE_CHECK with the field as cause:
+ * the certificate must not be let out.
  */
 export function checkOwnOutput(
   der: Buffer,
@@ -36,17 +36,23 @@ export function checkOwnOutput(
   subjectKeyIdentifier: Buffer,
   issuer: ExpectedIssuer,
 ): ParsedCertificate {
-  const certificate = parsed(der);
-  const wrong =
-    wrongFrame(certificate, template, issuer) ??
-    wrongExtension(certificate, template.profile, subjectKeyIdentifier, issuer.keyIdentifier);
+  const { certificate, wrong } = examined(der, template, subjectKeyIdentifier, issuer);
   if (wrong !== undefined) throw failed(wrong);
   return certificate;
 }
 
-function parsed(der: Buffer): ParsedCertificate {
+function examined(
+  der: Buffer,
+  template: CertificateTemplate,
+  subjectKeyIdentifier: Buffer,
+  issuer: ExpectedIssuer,
+): { certificate: ParsedCertificate; wrong: string | undefined } {
   try {
-    return parseCertificate(der);
+    const certificate = parseCertificate(der);
+    const wrong =
+      wrongFrame(certificate, template, issuer) ??
+      wrongExtension(certificate, template.profile, subjectKeyIdentifier, issuer.keyIdentifier);
+    return { certificate, wrong };
   } catch (cause) {
     throw failed(cause);
   }
