@@ -33,9 +33,7 @@ export const MAX_CSR_BYTES = 4096;
  * CSR_SIGNATURE (it does not verify).
  */
 export function verifyCsr(der: Uint8Array): VerifiedCsr {
-  if (der.length > MAX_CSR_BYTES)
-    throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
-  const request = parseRequest(Buffer.from(der));
+  const request = parseRequest(der);
   const key = acceptedKey(request.spki);
   if (!request.signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {
     throw malformed(
@@ -60,7 +58,10 @@ interface ParsedRequest {
   readonly signature: Buffer;
 }
 
-function parseRequest(der: Buffer): ParsedRequest {
+function parseRequest(bytes: Uint8Array): ParsedRequest {
+  if (bytes.length > MAX_CSR_BYTES)
+    throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
+  const der = Buffer.from(bytes);
   try {
     const request = openSequence(der);
     const info = request.next(TAG.sequence);

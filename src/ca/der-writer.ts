@@ -95,7 +95,21 @@ export function encodeTime(time: number): Buffer {
   if (!Number.isSafeInteger(time) || time % 1000 !== 0)
     throw new RangeError('a time of whole seconds is wanted');
   if (time < UTC_FROM || time >= UNTIL) throw new RangeError('certificates know the years from 1950 to 9999');
-  const text = `${new Date(time).toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`;
-  if (time < GENERALIZED_FROM) return encodeDer(TAG.utcTime, Buffer.from(text.slice(2), 'latin1'));
-  return encodeDer(TAG.generalizedTime, Buffer.from(text, 'latin1'));
+  const date = new Date(time);
+  const year = date.getUTCFullYear();
+  const fields = [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours()];
+  fields.push(date.getUTCMinutes(), date.getUTCSeconds());
+  if (time < GENERALIZED_FROM) return encodeDer(TAG.utcTime, digitPairs([year % 100, ...fields]));
+  return encodeDer(TAG.generalizedTime, digitPairs([Math.floor(year / 100), year % 100, ...fields]));
+}
+
+/** Two ASCII digits for each number, and the Z of UTC behind them. */
+function digitPairs(numbers: readonly number[]): Buffer {
+  const text = Buffer.allocUnsafe(numbers.length * 2 + 1);
+  numbers.forEach((number, index) => {
+    text[index * 2] = 0x30 + Math.floor(number / 10);
+    text[index * 2 + 1] = 0x30 + (number % 10);
+  });
+  text[numbers.length * 2] = 0x5a;
+  return text;
 }

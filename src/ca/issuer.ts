@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { DomainError } from '../errors/domain-error.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { hasKeyUsage, readBasicConstraints, readSubjectKeyIdentifier } from './certificate-extensions.js';
@@ -116,7 +116,7 @@ async function signAndCheck(
     subject: distinguishedNameText(template.profile.subject),
     pem: encodePem('CERTIFICATE', der),
     der,
-    fingerprint: createHash('sha256').update(der).digest('hex'),
+    fingerprint: hash('sha256', der, 'hex'),
     issuedAt,
     expiresAt: template.notAfter,
     profile: template.profile.kind,

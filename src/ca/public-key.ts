@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { isCanonicalEd25519, isIdentityKey } from '../identity/ed25519.js';
 
 /** The two kinds of key that certificates are issued for (DESIGN §3). */
@@ -107,5 +107,5 @@ function imported(
 
 /** Key identifier: the first 20 bytes of SHA-256 of the key's BIT STRING (RFC 7093 §2, method 1). */
 export function keyIdentifier(keyBits: Uint8Array): Buffer {
-  return createHash('sha256').update(keyBits).digest().subarray(0, 20);
+  return hash('sha256', keyBits, 'buffer').subarray(0, 20);
 }

@@ -27,7 +27,7 @@ const output = (field, find, replace = 'if (false)') => [
 /** Requests, certificates, the chain that admission looks at. */
 export const ca = [
   ...inFile('src/ca/csr.ts', { rule: CSR, test: csr }, [
-    ['a request of any size is read', 'if (der.length > MAX_CSR_BYTES)', 'if (false)'],
+    ['a request of any size is read', 'if (bytes.length > MAX_CSR_BYTES)', 'if (false)'],
     [
       'a request may name another signature algorithm than its key',
       'if (!request.signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {',
@@ -141,7 +141,8 @@ export const ca = [
     output('notAfter', 'if (certificate.notAfter !== template.notAfter)'),
     output('public key', 'if (!certificate.spki.equals(template.spki))'),
     output('signature', "if (!verify('sha256', certificate.tbs, issuer.publicKey, certificate.signature))"),
-    output('set of extensions', 'if (!same([...extensions.keys()].sort(), expectedExtensions(profile)))'),
+    output('set of extensions', 'if (!hasExactly(extensions, expectedExtensions(profile)))'),
+    output('mark of what is critical', 'if (critical !== CRITICAL.has(oid))'),
     output('basicConstraints', 'if (constraints?.ca !== (profile.ca !== null))'),
     output('path length', 'if (constraints.pathLength !== profile.ca?.pathLength)'),
     output('keyUsage', 'if (!same(readKeyUsageBits(certificate), bits))'),
