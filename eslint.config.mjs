@@ -21,7 +21,7 @@ const atTheEdge = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', 'reports/', 'src/generated/', 'node_modules/'] },
+  { ignores: ['dist/', 'dist-bench/', 'coverage/', 'reports/', 'src/generated/', 'node_modules/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

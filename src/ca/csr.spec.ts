@@ -29,14 +29,16 @@ interface Parts {
   readonly attributes?: Buffer;
   /** Behind the signature. */
   readonly trailer?: Buffer;
+  /** Instead of the signer's. */
+  readonly signature?: Buffer;
 }
 
 /** A request put together by hand, so that each part can be wrong. */
 function request(parts: Parts): Buffer {
   const { version = Buffer.from('020100', 'hex'), attributes = encodeContext(0) } = parts;
   const info = encodeSequence(version, encodeSequence(), parts.spki, attributes);
-  const signature = encodeBits(sign(parts.digest, info, parts.signer));
-  return encodeSequence(info, parts.algorithm, signature, parts.trailer ?? Buffer.alloc(0));
+  const { signature = sign(parts.digest, info, parts.signer), trailer = Buffer.alloc(0) } = parts;
+  return encodeSequence(info, parts.algorithm, encodeBits(signature), trailer);
 }
 
 const good: Parts = { spki: spkiOf(p256), algorithm: ECDSA_SHA256, signer: p256, digest: 'sha256' };
@@ -103,6 +105,9 @@ describe('a certificate request is refused', () => {
   const edRequest = (spki: Buffer): Buffer =>
     request({ spki, algorithm: ED25519, signer: ed25519, digest: null });
 
+  /** R the neutral element, S zero: under a key of order 1, OpenSSL verifies any message with it. */
+  const forged = Buffer.concat([Buffer.of(1), Buffer.alloc(63)]);
+
   it.each<[string, string, () => Uint8Array]>([
     ['nothing', 'INVALID_CSR', () => Buffer.alloc(0)],
     ['no DER', 'INVALID_CSR', () => Buffer.from('-----BEGIN CERTIFICATE REQUEST-----')],
@@ -150,6 +155,19 @@ describe('a certificate request is refused', () => {
     ],
     ['an Ed25519 key of order 4', 'INVALID_KEY', () => edRequest(edSpki('00'.repeat(32)))],
     ['an Ed25519 key of order 1', 'INVALID_KEY', () => edRequest(edSpki(`01${'00'.repeat(31)}`))],
+    [
+      'an Ed25519 key under which anybody can sign',
+      'INVALID_KEY',
+      () =>
+        request({
+          spki: edSpki(`01${'00'.repeat(31)}`),
+          algorithm: ED25519,
+          signer: ed25519,
+          digest: null,
+          signature: forged,
+        }),
+    ],
+    ['an Ed25519 key off the curve', 'INVALID_KEY', () => edRequest(edSpki(`02${'00'.repeat(31)}`))],
     ['an Ed25519 key above p', 'INVALID_KEY', () => edRequest(edSpki(`f0${'ff'.repeat(30)}7f`))],
     [
       'ECDSA with SHA-384',

@@ -1,7 +1,13 @@
 import { verify } from 'node:crypto';
-import { malformed } from '../errors/domain-error.js';
+import { malformed, type DomainError } from '../errors/domain-error.js';
 import { contextTag, DerError, DerReader, openSequence, smallIntegerOf, TAG, wholeBitsOf } from './der.js';
-import { readPublicKey, SIGNATURE_ALGORITHM, type KeyAlgorithm, type PublicKeyInfo } from './public-key.js';
+import {
+  isOnCurve,
+  readVerifyingKey,
+  SIGNATURE_ALGORITHM,
+  type KeyAlgorithm,
+  type PublicKeyInfo,
+} from './public-key.js';
 
 declare const verified: unique symbol;
 
@@ -27,9 +33,7 @@ export const MAX_CSR_BYTES = 4096;
  * CSR_SIGNATURE (it does not verify).
  */
 export function verifyCsr(der: Uint8Array): VerifiedCsr {
-  if (der.length > MAX_CSR_BYTES)
-    throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
-  const request = parseRequest(Buffer.from(der));
+  const request = parseRequest(der);
   const key = acceptedKey(request.spki);
   if (!request.signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {
     throw malformed(
@@ -38,6 +42,7 @@ export function verifyCsr(der: Uint8Array): VerifiedCsr {
     );
   }
   if (!proves(key, request)) {
+    if (!isOnCurve(key)) throw invalidKey();
     throw malformed('CSR_SIGNATURE', 'the certificate request is not signed by the key it names');
   }
   const { algorithm, spki } = key;
@@ -53,7 +58,10 @@ interface ParsedRequest {
   readonly signature: Buffer;
 }
 
-function parseRequest(der: Buffer): ParsedRequest {
+function parseRequest(bytes: Uint8Array): ParsedRequest {
+  if (bytes.length > MAX_CSR_BYTES)
+    throw malformed('INVALID_CSR', 'the certificate request is larger than 4 KiB');
+  const der = Buffer.from(bytes);
   try {
     const request = openSequence(der);
     const info = request.next(TAG.sequence);
@@ -78,14 +86,16 @@ function keyOf(info: Buffer): Buffer {
 }
 
 function acceptedKey(spki: Buffer): PublicKeyInfo {
-  const key = readPublicKey(spki);
+  const key = readVerifyingKey(spki);
   if (key === 'unsupported') {
     throw malformed('UNSUPPORTED_KEY', 'the key must be P-256 with an uncompressed point, or Ed25519');
   }
-  if (key === 'invalid')
-    throw malformed('INVALID_KEY', 'the key is not a usable point of its curve; make a new one');
+  if (key === 'invalid') throw invalidKey();
   return key;
 }
+
+const invalidKey = (): DomainError =>
+  malformed('INVALID_KEY', 'the key is not a usable point of its curve; make a new one');
 
 function proves(key: PublicKeyInfo, request: ParsedRequest): boolean {
   const digest = key.algorithm === 'p256' ? 'sha256' : null;

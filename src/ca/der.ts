@@ -29,11 +29,24 @@ export const TAG = {
 export const contextTag = (number: number, constructed: boolean): number =>
   (constructed ? 0xa0 : 0x80) | number;
 
-export interface DerElement {
-  readonly tag: number;
+/** One element; its views are made when they are asked for, since most elements need one of the two. */
+export class DerElement {
+  constructor(
+    readonly tag: number,
+    private readonly bytes: Buffer,
+    private readonly start: number,
+    private readonly valueStart: number,
+    private readonly end: number,
+  ) {}
+
   /** Tag, length and value. */
-  readonly raw: Buffer;
-  readonly value: Buffer;
+  get raw(): Buffer {
+    return this.bytes.subarray(this.start, this.end);
+  }
+
+  get value(): Buffer {
+    return this.bytes.subarray(this.valueStart, this.end);
+  }
 }
 
 /** Longest length form that is read: three bytes, so elements of up to 16 MiB. */
@@ -65,11 +78,7 @@ export class DerReader {
     const from = this.#position;
     if (from + length > this.bytes.length) throw new DerError('the element is longer than what holds it');
     this.#position = from + length;
-    return {
-      tag,
-      raw: this.bytes.subarray(start, this.#position),
-      value: this.bytes.subarray(from, this.#position),
-    };
+    return new DerElement(tag, this.bytes, start, from, this.#position);
   }
 
   /** Reads an element and returns a reader over what it holds. */
@@ -168,9 +177,6 @@ export function oidOf(element: DerElement): string {
   return [root, first - root * 40, ...rest].join('.');
 }
 
-const UTC_TIME = /^(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
-const GENERALIZED_TIME = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
-
 /**
  * A time of a certificate in Unix milliseconds (RFC 5280 §4.1.2.5): UTCTime through 2049, GeneralizedTime from 2050
  * on, with seconds, in UTC, without fractions.
@@ -178,13 +184,26 @@ const GENERALIZED_TIME = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
 export function timeOf(element: DerElement): number {
   const isUtcTime = element.tag === TAG.utcTime;
   if (!isUtcTime && element.tag !== TAG.generalizedTime) throw new DerError('not a time');
-  const match = (isUtcTime ? UTC_TIME : GENERALIZED_TIME).exec(element.value.toString('latin1'));
-  if (!match) throw new DerError('the time is not written as RFC 5280 wants it');
-  const [written = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
-  const year = isUtcTime ? written + (written >= 50 ? 1900 : 2000) : written;
+  const [first = 0, ...rest] = digitPairsOf(element.value, isUtcTime ? 6 : 7);
+  const year = isUtcTime ? first + (first >= 50 ? 1900 : 2000) : first * 100 + (rest.shift() ?? 0);
   if (!isUtcTime && year < 2050) throw new DerError('GeneralizedTime is for 2050 and later');
+  const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = rest;
   const time = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
   const exists = time.getUTCMonth() === month - 1 && time.getUTCDate() === day && hour < 24 && minute < 60;
   if (!exists || second > 59) throw new DerError('there is no such time');
   return time.getTime();
+}
+
+/** Numbers of two ASCII digits each, `count` of them, with a Z behind and nothing else. */
+function digitPairsOf(text: Buffer, count: number): number[] {
+  const wellFormed = text.length === count * 2 + 1 && text[count * 2] === 0x5a;
+  const numbers: number[] = [];
+  for (let index = 0; wellFormed && index < count; index += 1) {
+    const tens = (text[index * 2] ?? 0) - 0x30;
+    const ones = (text[index * 2 + 1] ?? 0) - 0x30;
+    if (tens < 0 || tens > 9 || ones < 0 || ones > 9) break;
+    numbers.push(tens * 10 + ones);
+  }
+  if (numbers.length !== count) throw new DerError('the time is not written as RFC 5280 wants it');
+  return numbers;
 }

@@ -1,15 +1,16 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { DomainError } from '../errors/domain-error.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { hasKeyUsage, readBasicConstraints, readSubjectKeyIdentifier } from './certificate-extensions.js';
 import { parseCertificate, type ParsedCertificate } from './certificate-parser.js';
 import type { SignedCertificate } from './issued-certificate.js';
-import { distinguishedNameText } from './names.js';
+import { distinguishedNameText, encodeDistinguishedName } from './names.js';
 import { checkOwnOutput } from './output-check.js';
 import { encodePem } from './pem.js';
 import { rootProfile, type CertificateProfile } from './profiles.js';
-import { keyIdentifier, readPublicKey } from './public-key.js';
-import { encodeSubject, importSigningKey, signCertificate, type SigningKey } from './signer.js';
+import { keyBitsOf, keyIdentifier } from './public-key.js';
+import { SigningKey } from './signer.js';
+import { TbsEncoder } from './tbs-encoder.js';
 import { randomSerial, validityOf, type CertificateTemplate } from './template.js';
 
 /** Who signs: a CA key with the name and identifier that go into what it signs. */
@@ -21,6 +22,8 @@ interface Signatory {
   readonly name: Buffer;
   readonly publicKey: KeyObject;
   readonly signingKey: SigningKey;
+  /** Of this name and identifier. */
+  readonly tbsEncoder: TbsEncoder;
 }
 
 /** A CA key with its certificate: what leaves are issued with. The private key cannot be read from it. */
@@ -30,7 +33,10 @@ export interface Issuer extends Signatory {
 
 /** What is asked of an issuer, apart from the profile. */
 export interface IssuanceOrder {
-  /** SubjectPublicKeyInfo, DER: P-256 or Ed25519. */
+  /**
+   * SubjectPublicKeyInfo, DER: P-256 or Ed25519, of a `VerifiedCsr` or of a key that was made here. Its form is looked at
+   * again, its point is not.
+   */
   readonly spki: Buffer;
   /** Unix milliseconds. */
   readonly issuedAt: number;
@@ -64,7 +70,7 @@ export async function issueRoot(
   const profile = rootProfile(trustDomain, key.keyId);
   const validity = validityOf(order.issuedAt, order.lifetimeMs, null);
   const template = { profile, serial: randomSerial(randomBytes), spki, ...validity };
-  return signAndCheck({ ...key, name: encodeSubject(profile) }, template, order.issuedAt);
+  return signAndCheck(signatory(key, encodeDistinguishedName(profile.subject)), template, order.issuedAt);
 }
 
 /**
@@ -79,14 +85,20 @@ export async function openIssuer(pkcs8: Buffer, certificateDer: Buffer): Promise
   if (!isCa) throw new Error('the certificate is not that of a CA');
   if (!readSubjectKeyIdentifier(certificate)?.equals(key.keyIdentifier))
     throw new Error('another key identifier');
-  return { ...key, name: certificate.subject, certificate };
+  return { ...signatory(key, certificate.subject), certificate };
 }
 
-async function openKey(pkcs8: Buffer): Promise<Omit<Signatory, 'name'> & { spki: Buffer }> {
-  const publicKey = createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }));
+type Key = Omit<Signatory, 'name' | 'tbsEncoder'>;
+
+function signatory(key: Key, name: Buffer): Signatory {
+  return { ...key, name, tbsEncoder: new TbsEncoder(name, key.keyIdentifier) };
+}
+
+async function openKey(pkcs8: Buffer): Promise<Key & { spki: Buffer }> {
+  const signingKey = await SigningKey.open(pkcs8);
+  const { publicKey } = signingKey;
   const spki = publicKey.export({ format: 'der', type: 'spki' });
   const identifier = subjectKeyIdentifier(spki);
-  const signingKey = await importSigningKey(pkcs8);
   return { spki, publicKey, keyIdentifier: identifier, keyId: identifier.toString('hex'), signingKey };
 }
 
@@ -96,14 +108,15 @@ async function signAndCheck(
   issuedAt: number,
 ): Promise<SignedCertificate> {
   const subjectKey = subjectKeyIdentifier(template.spki);
-  const der = await signCertificate(template, subjectKey, signatory);
+  const tbs = signatory.tbsEncoder.encode(template, subjectKey);
+  const der = await signatory.signingKey.certify(tbs);
   checkOwnOutput(der, template, subjectKey, signatory);
   return {
     serial: template.serial.toString('hex'),
     subject: distinguishedNameText(template.profile.subject),
     pem: encodePem('CERTIFICATE', der),
     der,
-    fingerprint: createHash('sha256').update(der).digest('hex'),
+    fingerprint: hash('sha256', der, 'hex'),
     issuedAt,
     expiresAt: template.notAfter,
     profile: template.profile.kind,
@@ -113,8 +126,8 @@ async function signAndCheck(
 }
 
 function subjectKeyIdentifier(spki: Buffer): Buffer {
-  const key = readPublicKey(spki);
-  if (typeof key === 'string')
-    throw new DomainError('internal', 'ISSUANCE_KEY', `the key to certify is ${key}`);
-  return keyIdentifier(key.keyBits);
+  const keyBits = keyBitsOf(spki);
+  if (keyBits === undefined)
+    throw new DomainError('internal', 'ISSUANCE_KEY', 'the key to certify is unsupported');
+  return keyIdentifier(keyBits);
 }

@@ -1,4 +1,5 @@
 import { DerError, DerReader, oidOf, TAG } from './der.js';
+import { encodeDer, encodeOid, encodeSequence, encodeUtf8 } from './der-writer.js';
 
 /** One attribute of a distinguished name; each relative name has exactly one. */
 export interface NameAttribute {
@@ -27,6 +28,19 @@ function readRelativeName(set: DerReader): NameAttribute {
   attribute.end();
   if (type === undefined) throw new DerError('an attribute that we do not write');
   return { type, value };
+}
+
+const ENCODED_OID: Readonly<Record<NameAttribute['type'], Buffer>> = {
+  O: encodeOid('2.5.4.10'),
+  CN: encodeOid('2.5.4.3'),
+};
+
+/** Name, DER: one attribute per relative name, UTF-8 (RFC 5280 §4.1.2.4). */
+export function encodeDistinguishedName(name: DistinguishedName): Buffer {
+  const relativeNames = name.map(({ type, value }) =>
+    encodeDer(TAG.set, encodeSequence(ENCODED_OID[type], encodeUtf8(value))),
+  );
+  return encodeSequence(...relativeNames);
 }
 
 const SPECIAL = /[",+;<>\\#=]|^ | $/g;

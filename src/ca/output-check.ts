@@ -26,9 +26,9 @@ export interface ExpectedIssuer {
 }
 
 /**
- * Reads a certificate that was just signed with a reader of its own (the signer writes with another library) and
- * compares every field with what was decided. Throws `internal` ISSUANCE_CHECK with the field as cause: the certificate
- * must not be let out.
+ * Reads a certificate that was just signed with the strict reader, other code than the writer's, and compares
+ * every field with what was decided; verifies its signature. Throws `internal` ISSUANCE_CHECK with the field as cause:
+ * the certificate must not be let out.
  */
 export function checkOwnOutput(
   der: Buffer,
@@ -36,17 +36,23 @@ export function checkOwnOutput(
   subjectKeyIdentifier: Buffer,
   issuer: ExpectedIssuer,
 ): ParsedCertificate {
-  const certificate = parsed(der);
-  const wrong =
-    wrongFrame(certificate, template, issuer) ??
-    wrongExtension(certificate, template.profile, subjectKeyIdentifier, issuer.keyIdentifier);
+  const { certificate, wrong } = examined(der, template, subjectKeyIdentifier, issuer);
   if (wrong !== undefined) throw failed(wrong);
   return certificate;
 }
 
-function parsed(der: Buffer): ParsedCertificate {
+function examined(
+  der: Buffer,
+  template: CertificateTemplate,
+  subjectKeyIdentifier: Buffer,
+  issuer: ExpectedIssuer,
+): { certificate: ParsedCertificate; wrong: string | undefined } {
   try {
-    return parseCertificate(der);
+    const certificate = parseCertificate(der);
+    const wrong =
+      wrongFrame(certificate, template, issuer) ??
+      wrongExtension(certificate, template.profile, subjectKeyIdentifier, issuer.keyIdentifier);
+    return { certificate, wrong };
   } catch (cause) {
     throw failed(cause);
   }
@@ -86,9 +92,10 @@ function wrongExtension(
   authorityKeyIdentifier: Buffer,
 ): string | undefined {
   const { extensions } = certificate;
-  if (!same([...extensions.keys()].sort(), expectedExtensions(profile))) return 'extensions';
-  const critical = [...extensions].filter(([, extension]) => extension.critical).map(([oid]) => oid);
-  if (!same(critical.sort(), [EXTENSION.keyUsage, EXTENSION.basicConstraints])) return 'critical extensions';
+  if (!hasExactly(extensions, expectedExtensions(profile))) return 'extensions';
+  for (const [oid, { critical }] of extensions) {
+    if (critical !== CRITICAL.has(oid)) return 'critical extensions';
+  }
   const constraints = readBasicConstraints(certificate);
   if (constraints?.ca !== (profile.ca !== null)) return 'basicConstraints';
   if (constraints.pathLength !== profile.ca?.pathLength) return 'path length';
@@ -103,16 +110,37 @@ function wrongExtension(
   return undefined;
 }
 
-function expectedExtensions(profile: CertificateProfile): string[] {
-  const oids: string[] = [
-    EXTENSION.subjectKeyIdentifier,
-    EXTENSION.keyUsage,
-    EXTENSION.basicConstraints,
-    EXTENSION.authorityKeyIdentifier,
-  ];
-  if (profile.subjectAltNames.length > 0) oids.push(EXTENSION.subjectAltName);
-  if (profile.purposes.length > 0) oids.push(EXTENSION.extendedKeyUsage);
-  return oids.sort();
+/** RFC 5280 §4.2.1.3, §4.2.1.9; the others are not. */
+const CRITICAL: ReadonlySet<string> = new Set([EXTENSION.keyUsage, EXTENSION.basicConstraints]);
+
+/** Exactly these, in any order; the reader has refused those that stand there twice. */
+function hasExactly(extensions: ReadonlyMap<string, unknown>, oids: readonly string[]): boolean {
+  return extensions.size === oids.length && oids.every((oid) => extensions.has(oid));
 }
 
-const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
+const ALWAYS: readonly string[] = [
+  EXTENSION.subjectKeyIdentifier,
+  EXTENSION.keyUsage,
+  EXTENSION.basicConstraints,
+  EXTENSION.authorityKeyIdentifier,
+];
+
+function expectedExtensions(profile: CertificateProfile): string[] {
+  const oids = [...ALWAYS];
+  if (profile.subjectAltNames.length > 0) oids.push(EXTENSION.subjectAltName);
+  if (profile.purposes.length > 0) oids.push(EXTENSION.extendedKeyUsage);
+  return oids;
+}
+
+type Listed = string | number | { readonly type: string; readonly value?: string };
+
+/** The same values in the same order. */
+function same(one: readonly Listed[] | undefined, other: readonly Listed[]): boolean {
+  if (one?.length !== other.length) return false;
+  return other.every((value, index) => equal(one[index], value));
+}
+
+function equal(one: Listed | undefined, other: Listed): boolean {
+  if (typeof one !== 'object' || typeof other !== 'object') return one === other;
+  return one.type === other.type && one.value !== undefined && one.value === other.value;
+}

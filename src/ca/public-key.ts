@@ -1,5 +1,5 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { isIdentityKey } from '../identity/ed25519.js';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
+import { isCanonicalEd25519, isIdentityKey } from '../identity/ed25519.js';
 
 /** The two kinds of key that certificates are issued for (DESIGN §3). */
 export type KeyAlgorithm = 'p256' | 'ed25519';
@@ -36,27 +36,59 @@ export const SIGNATURE_ALGORITHM: Readonly<Record<KeyAlgorithm, Buffer>> = {
  * canonical or of small order (OpenSSL verifies any message under such a key).
  */
 export function readPublicKey(spki: Buffer): PublicKeyInfo | KeyRefusal {
-  if (hasForm(spki, P256_HEADER, P256_POINT)) return readP256(spki);
-  if (hasForm(spki, ED25519_HEADER, ED25519_KEY)) return readEd25519(spki);
-  return 'unsupported';
+  const key = readVerifyingKey(spki);
+  return typeof key === 'string' || isOnCurve(key) ? key : 'invalid';
 }
 
-function hasForm(spki: Buffer, header: Buffer, keyLength: number): boolean {
-  return spki.length === header.length + keyLength && spki.subarray(0, header.length).equals(header);
+/**
+ * The same for whoever verifies a signature under the key next: whether an Ed25519 key is on its curve is left open, for
+ * then nothing verifies. {@link isOnCurve} tells such a key from a signature that is wrong.
+ */
+export function readVerifyingKey(spki: Buffer): PublicKeyInfo | KeyRefusal {
+  const form = formOf(spki);
+  if (!form) return 'unsupported';
+  const keyBits = spki.subarray(form.header.length);
+  return form.algorithm === 'p256' ? readP256(spki, keyBits) : readEd25519(spki, keyBits);
 }
 
-/** From JWK, since that import costs a third of OpenSSL's SPKI decoder; it refuses a point off the curve. */
-function readP256(spki: Buffer): PublicKeyInfo | KeyRefusal {
-  const keyBits = spki.subarray(P256_HEADER.length);
+/** A P-256 key was on the curve when it was imported. */
+export function isOnCurve({ algorithm, keyBits }: PublicKeyInfo): boolean {
+  return algorithm === 'p256' || isIdentityKey(keyBits);
+}
+
+/** Value of the BIT STRING of a key that was read before; nothing but its form is looked at. `undefined`: another form. */
+export function keyBitsOf(spki: Buffer): Buffer | undefined {
+  const form = formOf(spki);
+  return form && spki.subarray(form.header.length);
+}
+
+interface KeyForm {
+  readonly algorithm: KeyAlgorithm;
+  readonly header: Buffer;
+  readonly length: number;
+}
+
+const FORMS: readonly KeyForm[] = [
+  { algorithm: 'p256', header: P256_HEADER, length: P256_HEADER.length + P256_POINT },
+  { algorithm: 'ed25519', header: ED25519_HEADER, length: ED25519_HEADER.length + ED25519_KEY },
+];
+
+function formOf(spki: Buffer): KeyForm | undefined {
+  return FORMS.find(
+    ({ header, length }) => spki.length === length && spki.subarray(0, header.length).equals(header),
+  );
+}
+
+/** From JWK, since that import costs half of OpenSSL's SPKI decoder; it refuses a point off the curve. */
+function readP256(spki: Buffer, keyBits: Buffer): PublicKeyInfo | KeyRefusal {
   if (keyBits[0] !== UNCOMPRESSED) return 'unsupported';
   const x = keyBits.subarray(1, 33).toString('base64url');
   const y = keyBits.subarray(33).toString('base64url');
   return imported('p256', spki, keyBits, { kty: 'EC', crv: 'P-256', x, y });
 }
 
-function readEd25519(spki: Buffer): PublicKeyInfo | KeyRefusal {
-  const keyBits = spki.subarray(ED25519_HEADER.length);
-  if (!isIdentityKey(keyBits)) return 'invalid';
+function readEd25519(spki: Buffer, keyBits: Buffer): PublicKeyInfo | KeyRefusal {
+  if (!isCanonicalEd25519(keyBits)) return 'invalid';
   return imported('ed25519', spki, keyBits, { kty: 'OKP', crv: 'Ed25519', x: keyBits.toString('base64url') });
 }
 
@@ -75,5 +107,5 @@ function imported(
 
 /** Key identifier: the first 20 bytes of SHA-256 of the key's BIT STRING (RFC 7093 §2, method 1). */
 export function keyIdentifier(keyBits: Uint8Array): Buffer {
-  return createHash('sha256').update(keyBits).digest().subarray(0, 20);
+  return hash('sha256', keyBits, 'buffer').subarray(0, 20);
 }

@@ -11,7 +11,10 @@ import * as x509 from '@peculiar/x509';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { findIssued, markRevoked, recordIssued } from '../../src/ca/certificate-index.js';
 import { fixTrustDomain } from '../../src/ca/cluster-record.js';
+import { EXTENSION } from '../../src/ca/certificate-extensions.js';
 import { parseCertificate } from '../../src/ca/certificate-parser.js';
+import { encodeContext, encodeSequence, TRUE } from '../../src/ca/der-writer.js';
+import { oidOf, openSequence, TAG } from '../../src/ca/der.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
 import { issueLeaf, issueRoot, openIssuer } from '../../src/ca/issuer.js';
 import { checkOwnOutput, type ExpectedIssuer } from '../../src/ca/output-check.js';
@@ -335,6 +338,15 @@ describe('the check of own output', () => {
     }
   });
 
+  it('finds another extension marked critical', async () => {
+    const { template, issuer } = await sample();
+    const tbs = withCriticalKeyIdentifier(issuer.tbsEncoder.encode(template, issuer.subjectKey));
+    const der = await issuer.signingKey.certify(tbs);
+    expect(() => checkOwnOutput(der, template, issuer.subjectKey, issuer)).toThrow(
+      expect.objectContaining({ reason: 'ISSUANCE_CHECK', cause: 'critical extensions' }),
+    );
+  });
+
   it('stands between signing and everybody else', async () => {
     const { issuer, template } = await sample();
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -380,4 +392,22 @@ function newKey(): Buffer {
     format: 'der',
     type: 'pkcs8',
   });
+}
+
+/** The same TBSCertificate, its subjectKeyIdentifier marked critical. */
+function withCriticalKeyIdentifier(tbs: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  const body = openSequence(tbs);
+  while (body.peek() !== 0xa3) parts.push(body.next().raw);
+  const extensions: Buffer[] = [];
+  const list = body.enter(0xa3).enter();
+  while (!list.done) {
+    const extension = list.enter();
+    const oid = extension.next(TAG.oid);
+    const isKeyIdentifier = oidOf(oid) === EXTENSION.subjectKeyIdentifier;
+    const content = [oid.raw, ...(isKeyIdentifier ? [TRUE] : [])];
+    while (!extension.done) content.push(extension.next().raw);
+    extensions.push(encodeSequence(...content));
+  }
+  return encodeSequence(...parts, encodeContext(3, encodeSequence(...extensions)));
 }

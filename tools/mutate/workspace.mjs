@@ -4,7 +4,15 @@ import { join, relative } from 'node:path';
 import { applied } from './mutation.mjs';
 
 /** What a copy does without; `dist` above all, since a build is of the unbroken sources. */
-const LEFT_OUT = new Set(['node_modules', 'dist', '.git', 'coverage', 'reports', 'palyra-data']);
+const LEFT_OUT = new Set([
+  'node_modules',
+  'dist',
+  'dist-bench',
+  '.git',
+  'coverage',
+  'reports',
+  'palyra-data',
+]);
 
 /** A copy of the work tree in which files can be broken. Dependencies are those of the original. */
 export class Workspace {
