@@ -8,7 +8,7 @@ import { distinguishedNameText } from './names.js';
 import { checkOwnOutput } from './output-check.js';
 import { encodePem } from './pem.js';
 import { rootProfile, type CertificateProfile } from './profiles.js';
-import { keyIdentifier, readPublicKey } from './public-key.js';
+import { keyIdentifier, readPublicKey, spkiHash } from './public-key.js';
 import { encodeSubject, importSigningKey, signCertificate, type SigningKey } from './signer.js';
 import { randomSerial, validityOf, type CertificateTemplate } from './template.js';
 
@@ -104,6 +104,7 @@ async function signAndCheck(
     pem: encodePem('CERTIFICATE', der),
     der,
     fingerprint: createHash('sha256').update(der).digest('hex'),
+    keyHash: spkiHash(template.spki),
     issuedAt,
     expiresAt: template.notAfter,
     profile: template.profile.kind,

@@ -73,6 +73,11 @@ function imported(
   }
 }
 
+/** SHA-256 of a SubjectPublicKeyInfo, lower-case hex: by which the registry knows what key a certificate is for. */
+export function spkiHash(spki: Uint8Array): string {
+  return createHash('sha256').update(spki).digest('hex');
+}
+
 /** Key identifier: the first 20 bytes of SHA-256 of the key's BIT STRING (RFC 7093 §2, method 1). */
 export function keyIdentifier(keyBits: Uint8Array): Buffer {
   return createHash('sha256').update(keyBits).digest().subarray(0, 20);

@@ -105,7 +105,7 @@ export async function enrolDevice(
 
   const sameKey = known !== undefined && !replacing;
   const identity = sameKey
-    ? { ...withNewCertificate(known, enrolment.certificate, options.now), ...described(enrolment) }
+    ? { ...withNewCertificate(known, enrolment.certificate), ...described(enrolment) }
     : newIdentity(enrolment, options.now);
   await writeIdentity(unit, identity);
   return { replacedIdentity: replacing, fingerprints: certificatesOf(identity) };
@@ -125,6 +125,7 @@ function newIdentity(enrolment: Enrolment, now: number): DeviceIdentity {
     current: enrolment.certificate,
     previous: null,
     suspendedAt: null,
+    conflictAt: null,
   };
 }
 
@@ -154,6 +155,7 @@ export async function writeIdentity(unit: Unit, identity: DeviceIdentity): Promi
       pairedAt: identity.pairedAt,
       certificateFingerprint: identity.current?.fingerprint ?? null,
       certificateExpiresAt: identity.current?.expiresAt ?? null,
+      conflictAt: identity.conflictAt,
       revokedAt: null,
       revokedBy: null,
       revokeReason: null,

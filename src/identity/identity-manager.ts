@@ -123,6 +123,7 @@ export class IdentityManager {
       state: 'revoked',
       certificateFingerprint: null,
       certificateExpiresAt: null,
+      conflictAt: null,
       revokedAt: now,
       revokedBy: actorOf(caller),
       revokeReason: reason,

@@ -163,6 +163,7 @@ const enrolmentOf = (
 
 const deviceCertificate = (issued: IssuedCertificate): DeviceCertificate => ({
   fingerprint: issued.fingerprint,
+  keyHash: issued.keyHash,
   serial: issued.serial,
   issuedAt: issued.issuedAt,
   expiresAt: issued.expiresAt,
