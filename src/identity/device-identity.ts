@@ -1,3 +1,5 @@
+import type { IssuedCertificate } from '../ca/issued-certificate.js';
+
 /** What a device may prove itself with; one sealed record, `device/<ULID>`. Its presence is what admits. */
 export interface DeviceIdentity {
   readonly deviceId: string;
@@ -36,3 +38,15 @@ export interface DeviceCertificate {
   /** When a connection with it was first admitted; `null` before. */
   readonly firstAdmittedAt: number | null;
 }
+
+/** What the registry keeps of a certificate that was just recorded. */
+export const deviceCertificate = (
+  issued: IssuedCertificate,
+): DeviceCertificate & { readonly keyHash: string } => ({
+  fingerprint: issued.fingerprint,
+  keyHash: issued.keyHash,
+  serial: issued.serial,
+  issuedAt: issued.issuedAt,
+  expiresAt: issued.expiresAt,
+  firstAdmittedAt: null,
+});

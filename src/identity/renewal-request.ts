@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
-import { MAX_CSR_BYTES, type VerifiedCsr, verifyCsr } from '../ca/csr.js';
+import { MAX_CSR_BYTES, type VerifiedCsr } from '../ca/csr.js';
 import { spkiHash } from '../ca/public-key.js';
 import { enc } from '../encoding/canonical.js';
 import { malformed } from '../errors/domain-error.js';
+import { verifyDeviceCsr } from './device-csr.js';
 import { parseDeviceId } from './device-id.js';
 import { signWithIdentity, verifyIdentitySignature } from './ed25519.js';
 
@@ -44,6 +45,8 @@ declare const authentic: unique symbol;
 export interface AuthenticRenewal {
   readonly [authentic]: true;
   readonly deviceId: string;
+  /** The key that signed, 32 bytes. */
+  readonly identityKey: Buffer;
   /** Lower-case hex, as fingerprints are kept. */
   readonly parent: string;
   readonly csr: VerifiedCsr;
@@ -90,19 +93,20 @@ export function signRenewal(
 
 /**
  * Checks the signature of the identity key (32 raw bytes), and then, for who has that key only, the PKCS#10 request.
- * `undefined` for a wrong signature. Throws `malformed` as {@link verifyCsr} does.
+ * `undefined` for a wrong signature. Throws `malformed` as {@link verifyDeviceCsr} does.
  */
 export function verifyRenewal(
   request: RenewalRequest,
   trustDomain: string,
-  identityKey: Uint8Array,
+  identityKey: Buffer,
 ): AuthenticRenewal | undefined {
   const statement = renewalStatement(trustDomain, request);
   if (!verifyIdentitySignature(identityKey, statement, request.signature)) return undefined;
-  const csr = verifyCsr(request.csr);
+  const csr = verifyDeviceCsr(request.csr, identityKey);
   const { deviceId, parent } = request;
   return {
     deviceId,
+    identityKey: identityKey,
     parent: parent.toString('hex'),
     csr,
     keyHash: spkiHash(csr.spki),
