@@ -99,7 +99,7 @@ export const registry = [
     ],
     [
       'a known device id takes another key',
-      "  if (known !== undefined && !known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';\n",
+      "  if (!known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';\n",
       '',
       { only: 'a device that is known' },
     ],
@@ -183,7 +183,7 @@ export const registry = [
   ...inFile('src/pairing/housekeeping.ts', { rule: 'DESIGN §5', test: services, only: 'housekeeping' }, [
     [
       'an identity that nobody collected stays',
-      "  if (row.state === 'approved') await withdrawUncollected(unit, row, now);\n",
+      "  if (row.state === 'approved') await withdrawUncollected(unit, row);\n",
       '',
     ],
     [
