@@ -99,7 +99,7 @@ export const registry = [
     ],
     [
       'a known device id takes another key',
-      "  if (!known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';\n",
+      "  if (known !== undefined && !known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';\n",
       '',
       { only: 'a device that is known' },
     ],
