@@ -42,11 +42,7 @@ export class SettingsError extends Error {
 }
 
 /** Variables of the same prefix that belong to the clients (CLI, device). */
-const CLIENT_VARIABLES = new Set([
-  'PALYRA_ENDPOINT',
-  'PALYRA_TOKEN_FILE',
-  'PALYRA_DEVICE_DIR',
-]);
+const CLIENT_VARIABLES = new Set(['PALYRA_ENDPOINT', 'PALYRA_TOKEN_FILE', 'PALYRA_DEVICE_DIR']);
 
 /** Every setting, in the order in which they are documented. */
 export function allSettings(): Setting<unknown>[] {
