@@ -3,8 +3,10 @@ import type { Unit } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import { CertificateRow } from './certificate.entity.js';
 import type { IssuedCertificate, SignedCertificate } from './issued-certificate.js';
+import { parseCertificate } from './certificate-parser.js';
 import { decodeCertificates } from './pem.js';
 import type { ProfileKind } from './profiles.js';
+import { spkiHash } from './public-key.js';
 
 /**
  * Enters a certificate into the index and numbers it, in the unit of work of the decision that issued it. Only what
@@ -35,6 +37,15 @@ export async function findIssued(
   );
 }
 
+/** Whom certificates for this key were issued to (`device/<ULID>`, …), as the index says it; each subject once. */
+export async function subjectsOfKey(
+  view: { readonly tables: Unit['tables'] },
+  keyHash: string,
+): Promise<string[]> {
+  const rows = await view.tables.find(CertificateRow, { where: { keyHash }, select: { subjectId: true } });
+  return [...new Set(rows.map(({ subjectId }) => subjectId))];
+}
+
 /** Marks the subject's unexpired certificates as revoked; for lists and CRLs, admission does not look here. */
 export async function markRevoked(unit: Unit, subjectId: string, now: number): Promise<void> {
   await unit.tables
@@ -52,6 +63,7 @@ function fromRow(row: CertificateRow): IssuedCertificate {
   return {
     sequence,
     fingerprint,
+    keyHash: row.keyHash ?? spkiHash(parseCertificate(der).spki),
     serial,
     issuerKeyId,
     profile,

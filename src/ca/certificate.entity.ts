@@ -18,6 +18,11 @@ export class CertificateRow {
   @Column('text')
   fingerprint!: string;
 
+  /** SHA-256 of the certified key's SubjectPublicKeyInfo, lower-case hex; null for those of before it was kept. */
+  @Index('certificate_key_hash')
+  @Column('text', { name: 'key_hash', nullable: true })
+  keyHash!: string | null;
+
   /** 16 octets, lower-case hex; unique for its issuer (RFC 5280 §4.1.2.2). */
   @Column('text')
   serial!: string;

@@ -7,7 +7,7 @@ import { decodeJsonRecord, encodeJsonRecord } from '../secret-store/json-record.
 
 /** The sealed record `cluster`: what is fixed at the first start for good. */
 
-const CLUSTER_RECORD_NAME = 'cluster';
+export const CLUSTER_RECORD_NAME = 'cluster';
 const NAME_CHARACTERS = 10;
 
 const schema = z.strictObject({ v: z.literal(1), trustDomain: z.string() });

@@ -5,6 +5,7 @@ import {
   isOnCurve,
   readVerifyingKey,
   SIGNATURE_ALGORITHM,
+  spkiHash,
   type KeyAlgorithm,
   type PublicKeyInfo,
 } from './public-key.js';
@@ -47,6 +48,14 @@ export function verifyCsr(der: Uint8Array): VerifiedCsr {
   }
   const { algorithm, spki } = key;
   return { algorithm, spki, der: request.der } as VerifiedCsr;
+}
+
+/**
+ * SHA-256 of the SubjectPublicKeyInfo that a request names, lower-case hex. Checks no signature: for requests that were
+ * verified before. Throws `malformed` INVALID_CSR.
+ */
+export function requestedKeyHash(der: Buffer): string {
+  return spkiHash(parseRequest(der).spki);
 }
 
 interface ParsedRequest {

@@ -13,6 +13,8 @@ export interface SignedCertificate {
   readonly der: Buffer;
   /** SHA-256 of the DER, lower-case hex. */
   readonly fingerprint: string;
+  /** SHA-256 of the certified key's SubjectPublicKeyInfo, lower-case hex. */
+  readonly keyHash: string;
   /** Unix milliseconds. notBefore is 60 s earlier. */
   readonly issuedAt: number;
   /** notAfter, Unix milliseconds. */

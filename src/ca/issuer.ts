@@ -8,7 +8,7 @@ import { distinguishedNameText, encodeDistinguishedName } from './names.js';
 import { checkOwnOutput } from './output-check.js';
 import { encodePem } from './pem.js';
 import { rootProfile, type CertificateProfile } from './profiles.js';
-import { keyBitsOf, keyIdentifier } from './public-key.js';
+import { keyBitsOf, keyIdentifier, spkiHash } from './public-key.js';
 import { SigningKey } from './signer.js';
 import { TbsEncoder } from './tbs-encoder.js';
 import { randomSerial, validityOf, type CertificateTemplate } from './template.js';
@@ -117,6 +117,7 @@ async function signAndCheck(
     pem: encodePem('CERTIFICATE', der),
     der,
     fingerprint: hash('sha256', der, 'hex'),
+    keyHash: spkiHash(template.spki),
     issuedAt,
     expiresAt: template.notAfter,
     profile: template.profile.kind,

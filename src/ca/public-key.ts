@@ -105,6 +105,11 @@ function imported(
   }
 }
 
+/** SHA-256 of a SubjectPublicKeyInfo, lower-case hex: by which the registry knows what key a certificate is for. */
+export function spkiHash(spki: Uint8Array): string {
+  return hash('sha256', spki, 'hex');
+}
+
 /** Key identifier: the first 20 bytes of SHA-256 of the key's BIT STRING (RFC 7093 §2, method 1). */
 export function keyIdentifier(keyBits: Uint8Array): Buffer {
   return hash('sha256', keyBits, 'buffer').subarray(0, 20);

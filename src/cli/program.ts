@@ -5,6 +5,7 @@ import type { CliContext } from './cli-context.js';
 import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
 import { addDevicesCommands } from './devices/devices-commands.js';
 import type { NodeHealthOptions } from './node/node-health.js';
+import type { NodeRenewOptions } from './node/node-renew.js';
 import { addPairingCommands } from './pairing/pairing-commands.js';
 
 /** All commands, without what they do: each loads its own file when it runs, so that `--help` is quick. */
@@ -56,6 +57,19 @@ function addNode(program: Command, context: CliContext): void {
     .action(async (options: NodeHealthOptions) => {
       const { nodeHealth } = await import('./node/node-health.js');
       await nodeHealth(context, options);
+    });
+  addRenew(node, context);
+}
+
+function addRenew(node: Command, context: CliContext): void {
+  withJson(node.command('renew'))
+    .description('get a new certificate for this device, also when the one it has is expired')
+    .option('--endpoint <host:port>', 'gRPC endpoint (those told at pairing)')
+    .option('--device-dir <path>', 'device store (PALYRA_DEVICE_DIR; ~/.palyra/device)')
+    .option('--timeout <duration>', 'give up after this long, for example 10s')
+    .action(async (options: NodeRenewOptions) => {
+      const { nodeRenew } = await import('./node/node-renew.js');
+      await nodeRenew(context, options);
     });
 }
 

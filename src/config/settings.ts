@@ -12,6 +12,7 @@ export type GrpcSettings = Settings['grpc'];
 export type QuicSettings = Settings['quic'];
 export type HttpSettings = Settings['http'];
 export type PairingSettings = Settings['pairing'];
+export type RenewalSettings = Settings['renewal'];
 export type ProcessSettings = Settings['process'];
 
 export type SettingSource = 'default' | 'environment' | 'file';

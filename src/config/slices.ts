@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CONFLICT_ACTIONS } from '../identity/renewal-rule.js';
 import { optionalSetting, setting } from './setting.js';
 import {
   count,
@@ -201,6 +202,27 @@ export const pairingSettings = {
   ),
 };
 
+export const renewalSettings = {
+  returnGrace: setting(
+    'return_grace',
+    duration('0s', '3650d'),
+    '30d',
+    'How long after its certificate has expired a device may renew it; 0s: not at all',
+  ),
+  onConflict: setting(
+    'renewal_conflict',
+    oneOf(...CONFLICT_ACTIONS),
+    'suspend',
+    'What two copies of a device that renew do to it: suspend, or only flag',
+  ),
+  refusalsPerMinutePerAddress: setting(
+    'renewal_refusals_per_minute_per_address',
+    count(1, 1_000_000),
+    '30',
+    'Refused renewals a minute from one address (IPv6: one /64); further ones are put off',
+  ),
+};
+
 /** How the process speaks and ends. */
 export const processSettings = {
   logLevel: setting(
@@ -231,5 +253,6 @@ export const slices = {
   quic: quicSettings,
   http: httpSettings,
   pairing: pairingSettings,
+  renewal: renewalSettings,
   process: processSettings,
 };

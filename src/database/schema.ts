@@ -4,6 +4,7 @@ import { CertificateRow } from '../ca/certificate.entity.js';
 import { DeviceRow } from '../identity/device.entity.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../pairing/pairing.entity.js';
 import { SecretRow } from '../secret-store/secret.entity.js';
+import { AddRenewal1780000000310 } from './migrations/add-renewal.js';
 import { CreateCertificate1780000000200 } from './migrations/create-certificate.js';
 import { CreateRegistry1780000000100 } from './migrations/create-registry.js';
 import { CreateStore1780000000000 } from './migrations/create-store.js';
@@ -31,4 +32,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   CreateStore1780000000000,
   CreateRegistry1780000000100,
   CreateCertificate1780000000200,
+  AddRenewal1780000000310,
 ];

@@ -21,6 +21,7 @@ type MethodNames<Service> = Capitalize<keyof Service & string>;
 const nodeService: Record<MethodNames<NodeServiceService>, CallPolicy> = {
   Pair: nobody,
   Collect: nobody,
+  Renew: nobody,
   GetTrustBundle: nobody,
 };
 

@@ -3,29 +3,26 @@ import type { DeviceCertificate, DeviceIdentity } from './device-identity.js';
 /** How long the previous certificate stays admitted once the new one was first admitted, milliseconds (DESIGN §7). */
 export const OVERLAP_AFTER_ADMISSION_MS = 60_000;
 
-/** The identity after a new certificate for the same key: the current one becomes the previous one. */
-export function withNewCertificate(
-  identity: DeviceIdentity,
-  issued: DeviceCertificate,
-  now: number,
-): DeviceIdentity {
-  const previous = identity.current !== null && identity.current.expiresAt > now ? identity.current : null;
-  return { ...identity, current: issued, previous };
+/**
+ * The identity after a new certificate for the same identity key: the current one becomes the previous one, and the one
+ * before that ends now, so that there are never more than two. An expired one stays on record too, since the device comes
+ * back with it when nobody collects the new one.
+ */
+export function withNewCertificate(identity: DeviceIdentity, issued: DeviceCertificate): DeviceIdentity {
+  return { ...identity, current: issued, previous: identity.current };
 }
 
 /**
- * The identity after nobody collected `fingerprint`: only that certificate is withdrawn, and the one before counts
- * again if it is still alive. `undefined` when nothing is left, so that the identity goes too.
+ * The identity after nobody collected `fingerprint`: only that certificate is withdrawn, and the one before is the newest
+ * again, alive or to return with. `undefined` when it was the only one, so that the identity goes too.
  */
 export function withoutCertificate(
   identity: DeviceIdentity,
   fingerprint: string,
-  now: number,
 ): DeviceIdentity | undefined {
-  if (identity.current?.fingerprint !== fingerprint) return identity;
-  const { previous } = identity;
-  if (previous === null || previous.expiresAt <= now) return undefined;
-  return { ...identity, current: previous, previous: null };
+  const { current, previous } = identity;
+  if (current?.fingerprint !== fingerprint) return identity;
+  return previous === null ? undefined : { ...identity, current: previous, previous: null };
 }
 
 /** The identity once its certificate `fingerprint` was admitted for the first time; the same object if nothing changes. */

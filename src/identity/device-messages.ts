@@ -34,6 +34,7 @@ export function deviceToProto({ row, openConnections }: RegisteredDevice): Devic
     revokedBy: row.revokedBy ?? '',
     revokeTime: optionalTime(row.revokedAt),
     revokeReason: row.revokeReason ?? '',
+    conflictTime: optionalTime(row.conflictAt),
   };
 }
 

@@ -35,6 +35,10 @@ export class DeviceRow {
   @Column('bigint', { name: 'certificate_expires_at', nullable: true, transformer: int64 })
   certificateExpiresAt!: number | null;
 
+  /** When a renewal conflict was seen that no operator has cleared. */
+  @Column('bigint', { name: 'conflict_at', nullable: true, transformer: int64 })
+  conflictAt!: number | null;
+
   @Column('bigint', { name: 'revoked_at', nullable: true, transformer: int64 })
   revokedAt!: number | null;
 

@@ -1,8 +1,9 @@
-import { markRevoked } from '../ca/certificate-index.js';
+import { markRevoked, subjectsOfKey } from '../ca/certificate-index.js';
 import type { Unit } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
 import { withNewCertificate } from './certificate-succession.js';
+import { isDeviceId } from './device-id.js';
 import type { ClientKind, DeviceCertificate, DeviceIdentity } from './device-identity.js';
 import { DeviceRow } from './device.entity.js';
 import {
@@ -16,7 +17,7 @@ import { identityFingerprint } from './fingerprint.js';
 
 /** What stands against enrolling a device: the reason that approval answers with. */
 export type EnrolmentConflict =
-  'DEVICE_REVOKED' | 'DEVICE_SUSPENDED' | 'IDENTITY_KEY_IN_USE' | 'IDENTITY_CHANGED';
+  'DEVICE_REVOKED' | 'DEVICE_SUSPENDED' | 'IDENTITY_KEY_IN_USE' | 'KEY_IN_USE' | 'IDENTITY_CHANGED';
 
 /** A device that has proved itself and was approved. */
 export interface Enrolment {
@@ -25,12 +26,14 @@ export interface Enrolment {
   readonly platform: string;
   /** Ed25519 public key, 32 bytes. */
   readonly identityKey: Buffer;
-  readonly certificate: DeviceCertificate;
+  readonly certificate: DeviceCertificate & { readonly keyHash: string };
 }
 
 export interface Applicant {
   readonly deviceId: string;
   readonly identityKey: Buffer;
+  /** SHA-256 of the requested certificate key's SubjectPublicKeyInfo, lower-case hex. */
+  readonly keyHash: string;
 }
 
 export interface EnrolmentOutlook {
@@ -45,7 +48,10 @@ interface RegistryView {
   readonly tables: Unit['tables'];
 }
 
-/** Reads what approval would meet (docs/protocol.md, "Pairing"): revoked ids and keys, foreign keys, changed keys. */
+/**
+ * Reads what approval would meet (docs/protocol.md, "Decide"): revoked ids and keys, a suspension, foreign keys, a changed
+ * key. That one comes last, since approval may insist on it and on nothing else.
+ */
 export async function enrolmentOutlook(view: RegistryView, applicant: Applicant): Promise<EnrolmentOutlook> {
   const fingerprint = identityFingerprint(applicant.identityKey);
   const known = await readIdentity(view.secrets, applicant.deviceId);
@@ -64,8 +70,28 @@ async function findConflict(
   if (owner !== null && owner.deviceId !== applicant.deviceId) return 'IDENTITY_KEY_IN_USE';
   // Only an admin ends a suspension: pairing anew must not, and least of all with another key.
   if (known !== undefined && known.suspendedAt !== null) return 'DEVICE_SUSPENDED';
+  if (await isKeyOfAnother(view, applicant.keyHash, applicant.deviceId)) return 'KEY_IN_USE';
   if (known !== undefined && !known.identityKey.equals(applicant.identityKey)) return 'IDENTITY_CHANGED';
   return undefined;
+}
+
+/**
+ * Whether a certificate that another device may use is for this key. The index finds the candidates and their sealed
+ * records decide, so that a row that somebody wrote keeps no key out.
+ */
+export async function isKeyOfAnother(
+  view: RegistryView,
+  keyHash: string,
+  deviceId: string,
+): Promise<boolean> {
+  const own = deviceRecordName(deviceId);
+  for (const subjectId of await subjectsOfKey(view, keyHash)) {
+    const [kind, otherId = ''] = subjectId.split('/');
+    if (kind !== 'device' || subjectId === own || !isDeviceId(otherId)) continue;
+    const other = await readIdentity(view.secrets, otherId);
+    if (other?.current?.keyHash === keyHash || other?.previous?.keyHash === keyHash) return true;
+  }
+  return false;
 }
 
 const CONFLICT_TEXT: Record<EnrolmentConflict, string> = {
@@ -74,6 +100,7 @@ const CONFLICT_TEXT: Record<EnrolmentConflict, string> = {
   DEVICE_SUSPENDED:
     'this device is suspended; find out why, then run `palyra devices clear` or `palyra devices revoke` on it',
   IDENTITY_KEY_IN_USE: 'this identity key belongs to another device id; one of the two devices is a copy',
+  KEY_IN_USE: 'the certificate key belongs to another device; pair again, which makes a new one',
   IDENTITY_CHANGED:
     'this device id is known with another identity key; approve with --replace-identity only if you know that the device was set up anew',
 };
@@ -98,14 +125,16 @@ export async function enrolDevice(
   enrolment: Enrolment,
   options: { readonly replaceIdentity: boolean; readonly now: number },
 ): Promise<EnrolmentResult> {
-  const { conflict, known } = await enrolmentOutlook(unit, enrolment);
+  const { deviceId, identityKey, certificate } = enrolment;
+  const applicant = { deviceId, identityKey, keyHash: certificate.keyHash };
+  const { conflict, known } = await enrolmentOutlook(unit, applicant);
   const replacing = conflict === 'IDENTITY_CHANGED' && options.replaceIdentity;
   if (conflict !== undefined && !replacing) throw conflictError(conflict);
   if (replacing) await markRevoked(unit, deviceRecordName(enrolment.deviceId), options.now);
 
   const sameKey = known !== undefined && !replacing;
   const identity = sameKey
-    ? { ...withNewCertificate(known, enrolment.certificate, options.now), ...described(enrolment) }
+    ? { ...withNewCertificate(known, enrolment.certificate), ...described(enrolment) }
     : newIdentity(enrolment, options.now);
   await writeIdentity(unit, identity);
   return { replacedIdentity: replacing, fingerprints: certificatesOf(identity) };
@@ -125,6 +154,7 @@ function newIdentity(enrolment: Enrolment, now: number): DeviceIdentity {
     current: enrolment.certificate,
     previous: null,
     suspendedAt: null,
+    conflictAt: null,
   };
 }
 
@@ -154,6 +184,7 @@ export async function writeIdentity(unit: Unit, identity: DeviceIdentity): Promi
       pairedAt: identity.pairedAt,
       certificateFingerprint: identity.current?.fingerprint ?? null,
       certificateExpiresAt: identity.current?.expiresAt ?? null,
+      conflictAt: identity.conflictAt,
       revokedAt: null,
       revokedBy: null,
       revokeReason: null,

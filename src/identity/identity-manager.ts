@@ -85,15 +85,15 @@ export class IdentityManager {
     return { device: this.registered(row), closedConnections };
   }
 
-  /** Removes tombstones and suspension. A revoked device may pair again; nothing lets it in by itself. */
+  /** Removes tombstones, suspension and flag. A revoked device may pair again; nothing lets it in by itself. */
   async clear(caller: OperatorCaller, rawDeviceId: string, reason: string): Promise<void> {
     const deviceId = parseDeviceId(rawDeviceId);
     await this.parts.unitOfWork.run(async (unit) => {
       const row = await rowOf(unit.tables, deviceId);
-      if (row.state === 'active') return;
-      if (row.state === 'revoked') await clearTombstones(unit, deviceId);
-      else await endSuspension(unit, deviceId);
-      audit(unit, caller, 'device.cleared', deviceId, reason, { was: row.state });
+      const was = row.state === 'revoked' ? 'revoked' : await endConflict(unit, deviceId);
+      if (was === undefined) return;
+      if (was === 'revoked') await clearTombstones(unit, deviceId);
+      audit(unit, caller, 'device.cleared', deviceId, reason, { was });
     });
   }
 
@@ -123,6 +123,7 @@ export class IdentityManager {
       state: 'revoked',
       certificateFingerprint: null,
       certificateExpiresAt: null,
+      conflictAt: null,
       revokedAt: now,
       revokedBy: actorOf(caller),
       revokeReason: reason,
@@ -171,9 +172,14 @@ async function clearTombstones(unit: Unit, deviceId: string): Promise<void> {
   await unit.tables.delete(DeviceRow, { deviceId });
 }
 
-async function endSuspension(unit: Unit, deviceId: string): Promise<void> {
+/** What the conflict had made of the device, by its sealed record; `undefined` when there was none. */
+async function endConflict(unit: Unit, deviceId: string): Promise<'suspended' | 'flagged' | undefined> {
   const identity = await readIdentity(unit.secrets, deviceId);
-  if (identity !== undefined) await writeIdentity(unit, { ...identity, suspendedAt: null });
+  if (identity === undefined || (identity.suspendedAt === null && identity.conflictAt === null)) {
+    return undefined;
+  }
+  await writeIdentity(unit, { ...identity, suspendedAt: null, conflictAt: null });
+  return identity.suspendedAt === null ? 'flagged' : 'suspended';
 }
 
 function audit(

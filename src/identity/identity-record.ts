@@ -14,6 +14,12 @@ const unixMs = z.int().nonnegative();
 
 const certificateSchema = z.strictObject({
   fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+  // Records made before there was renewal know neither key hashes nor conflicts.
+  keyHash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable()
+    .default(null),
   serial: z.string().regex(/^[0-9a-f]{32}$/),
   issuedAt: unixMs,
   expiresAt: unixMs,
@@ -30,6 +36,7 @@ const deviceSchema = z.strictObject({
   current: certificateSchema.nullable(),
   previous: certificateSchema.nullable(),
   suspendedAt: unixMs.nullable(),
+  conflictAt: unixMs.nullable().default(null),
 });
 
 /** Why an id or a key is refused. */

@@ -1,12 +1,16 @@
 import { Module } from '@nestjs/common';
+import { CertificateAuthority } from '../ca/certificate-authority.js';
+import type { Settings } from '../config/settings.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import { DeviceConnections } from '../quic/device-connections.js';
-import { CLOCK, COMMITTED_READER, UNIT_OF_WORK } from '../runtime.js';
+import { CLOCK, COMMITTED_READER, SETTINGS, UNIT_OF_WORK } from '../runtime.js';
 import type { Clock } from '../time/clock.js';
 import { DevicesController } from './devices.controller.js';
 import { IdentityManager } from './identity-manager.js';
+import { RefusalLimits } from './refusal-limits.js';
+import { Renewals } from './renewals.js';
 
-/** The registry of devices. */
+/** The registry of devices, and the renewal of their certificates. */
 @Module({
   controllers: [DevicesController],
   providers: [
@@ -20,7 +24,29 @@ import { IdentityManager } from './identity-manager.js';
         connections: DeviceConnections,
       ): IdentityManager => new IdentityManager({ unitOfWork, committed, clock, connections }),
     },
+    {
+      provide: Renewals,
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, CertificateAuthority, DeviceConnections, SETTINGS],
+      useFactory: (
+        unitOfWork: UnitOfWork,
+        committed: CommittedReader,
+        clock: Clock,
+        authority: CertificateAuthority,
+        connections: DeviceConnections,
+        { renewal, cluster }: Settings,
+      ): Renewals =>
+        new Renewals({
+          unitOfWork,
+          committed,
+          clock,
+          authority,
+          connections,
+          limits: new RefusalLimits(renewal.refusalsPerMinutePerAddress, clock),
+          policy: { returnGraceMs: renewal.returnGrace, onConflict: renewal.onConflict },
+          certificateLifetimeMs: cluster.certValidity,
+        }),
+    },
   ],
-  exports: [IdentityManager],
+  exports: [IdentityManager, Renewals],
 })
 export class IdentityModule {}

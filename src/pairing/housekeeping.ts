@@ -166,7 +166,7 @@ async function expire(unit: Unit, row: PairingRequestRow, now: number): Promise<
   if (row.expiresAt > now) return false;
   if (row.state !== 'pending_approval' && row.state !== 'approved') return false;
   await unit.secrets.delete(requestRecordName(row.requestId));
-  if (row.state === 'approved') await withdrawUncollected(unit, row, now);
+  if (row.state === 'approved') await withdrawUncollected(unit, row);
   await unit.tables.update(PairingRequestRow, { requestId: row.requestId }, { state: 'expired' });
   unit.audit.append({
     actor: 'system',
@@ -179,11 +179,11 @@ async function expire(unit: Unit, row: PairingRequestRow, now: number): Promise<
 }
 
 /** Approved and never collected: only the certificate of this request goes, an older one in use stays. */
-async function withdrawUncollected(unit: Unit, row: PairingRequestRow, now: number): Promise<void> {
+async function withdrawUncollected(unit: Unit, row: PairingRequestRow): Promise<void> {
   if (row.certificateFingerprint === null) return;
   const identity = await readIdentity(unit.secrets, row.deviceId);
   if (identity === undefined) return;
-  const left = withoutCertificate(identity, row.certificateFingerprint, now);
+  const left = withoutCertificate(identity, row.certificateFingerprint);
   if (left === undefined) await withdrawIdentity(unit, row.deviceId);
   else if (left !== identity) await writeIdentity(unit, left);
 }

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { GrpcMethod, GrpcStreamMethod } from '@nestjs/microservices';
-import type { Metadata, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { Metadata, ServerDuplexStream, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
 import type {
   CollectRequest,
@@ -9,10 +9,13 @@ import type {
   GetTrustBundleResponse,
   PairRequest,
   PairResponse,
+  RenewRequest,
+  RenewResponse,
 } from '../generated/palyra/controlplane/v1/node_service.js';
 import type { TrustBundle } from '../generated/palyra/controlplane/v1/trust_bundle.js';
 import { callerOf } from '../grpc/caller-of-call.js';
 import { cancellationOf, writeStream } from '../grpc/write-stream.js';
+import { Renewals } from '../identity/renewals.js';
 import { Metrics } from '../observability/metrics.js';
 import { ClusterFacts } from './cluster-facts.js';
 import { Collection, type CollectedState } from './collection.js';
@@ -20,12 +23,13 @@ import { PairConversation } from './pair-conversation.js';
 import { stateToProto } from './pairing-messages.js';
 import { PairingServer } from './pairing-server.js';
 
-/** What devices call before they have a certificate. */
+/** What devices call without a certificate: each call carries its own proof. */
 @Controller()
 export class NodeServiceController {
   constructor(
     private readonly pairing: PairingServer,
     private readonly collection: Collection,
+    private readonly renewals: Renewals,
     private readonly cluster: ClusterFacts,
     private readonly metrics: Metrics,
   ) {}
@@ -55,6 +59,21 @@ export class NodeServiceController {
   ): Observable<never> {
     const { source } = callerOf(call);
     return writeStream(call, this.collected(request.token, source, cancellationOf(call)));
+  }
+
+  @GrpcMethod('NodeService', 'renew')
+  async renew(
+    request: RenewRequest,
+    _metadata: Metadata,
+    call: ServerUnaryCall<RenewRequest, RenewResponse>,
+  ): Promise<RenewResponse> {
+    const { chain, issuedAt, expiresAt } = await this.renewals.renew(request, callerOf(call).source);
+    return {
+      certificateChain: [...chain],
+      bundle: bundleToProto(this.cluster),
+      issuedAtMs: BigInt(issuedAt),
+      expiresAtMs: BigInt(expiresAt),
+    };
   }
 
   @GrpcMethod('NodeService', 'getTrustBundle')

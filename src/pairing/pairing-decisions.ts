@@ -5,7 +5,7 @@ import type { IssuedCertificate, SignedCertificate } from '../ca/issued-certific
 import type { Unit, UnitOfWork } from '../database/unit-of-work.js';
 import { DomainError, wrongState } from '../errors/domain-error.js';
 import { verifyDeviceCsr } from '../identity/device-csr.js';
-import type { DeviceCertificate } from '../identity/device-identity.js';
+import { deviceCertificate } from '../identity/device-identity.js';
 import { enrolDevice } from '../identity/enrolment.js';
 import { type OperatorCaller, actorOf } from '../operators/caller.js';
 import type { NodeConnections } from '../quic/node-connections.js';
@@ -47,7 +47,7 @@ export class PairingDecisions {
   /**
    * Issues the certificate, enrols the device, audits and marks the request, all in one unit of work; nothing of it is
    * let out before that has committed. Throws `not_found`, or `wrong_state` with ALREADY_DECIDED, REQUEST_EXPIRED or
-   * what stands against the enrolment (DEVICE_REVOKED, DEVICE_SUSPENDED, IDENTITY_KEY_IN_USE, IDENTITY_CHANGED).
+   * what stands against the enrolment (`EnrolmentConflict`).
    */
   async approve(caller: OperatorCaller, approval: Approval): Promise<IssuedCertificate> {
     const outcome = await this.parts.unitOfWork.run((unit) => this.approveInUnit(unit, caller, approval));
@@ -159,14 +159,6 @@ const enrolmentOf = (
   clientKind: record.clientKind,
   platform: record.platform,
   identityKey: record.identityKey,
-});
-
-const deviceCertificate = (issued: IssuedCertificate): DeviceCertificate => ({
-  fingerprint: issued.fingerprint,
-  serial: issued.serial,
-  issuedAt: issued.issuedAt,
-  expiresAt: issued.expiresAt,
-  firstAdmittedAt: null,
 });
 
 interface Decision {

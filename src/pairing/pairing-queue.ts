@@ -1,3 +1,4 @@
+import { requestedKeyHash } from '../ca/csr.js';
 import type { CommittedReader } from '../database/unit-of-work.js';
 import { corruptRecord } from '../secret-store/json-record.js';
 import { notFound } from '../errors/domain-error.js';
@@ -55,7 +56,9 @@ export class PairingQueue {
     const sealed = await this.committed.secrets.read(name);
     if (sealed === undefined) return this.vanished(row, name);
     const record = decodeRequestRecord(row.requestId, sealed);
-    const { conflict, known } = await enrolmentOutlook(this.committed, record);
+    const { deviceId, identityKey, csr } = record;
+    const applicant = { deviceId, identityKey, keyHash: requestedKeyHash(csr) };
+    const { conflict, known } = await enrolmentOutlook(this.committed, applicant);
     return { row, record, conflict, knownDevice: known !== undefined && conflict === undefined };
   }
 

@@ -3,6 +3,7 @@ import { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { Settings } from '../config/settings.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import { DoorAddresses, advertisedEndpoints } from '../door-addresses.js';
+import { IdentityModule } from '../identity/identity.module.js';
 import { Metrics } from '../observability/metrics.js';
 import { DeviceConnections } from '../quic/device-connections.js';
 import { systemRandomBytes } from '../random/random-bytes.js';
@@ -31,6 +32,7 @@ import { StartLimits } from './start-limits.js';
 
 /** Codes, handshake, queue, decisions and collection. */
 @Module({
+  imports: [IdentityModule],
   controllers: [PairingController, NodeServiceController],
   providers: [
     RequestChanges,

@@ -8,6 +8,7 @@ const DEVICE = '01K9ZAYT3M4V5W6X7Y8Z9ABCDE';
 
 const certificate = (fingerprint: string, changes: Partial<DeviceCertificate> = {}): DeviceCertificate => ({
   fingerprint,
+  keyHash: null,
   serial: '00',
   issuedAt: NOW - HOUR,
   expiresAt: NOW + HOUR,
@@ -24,6 +25,7 @@ const identity = (changes: Partial<DeviceIdentity> = {}): DeviceIdentity => ({
   current: certificate('new'),
   previous: null,
   suspendedAt: null,
+  conflictAt: null,
   ...changes,
 });
 

@@ -12,6 +12,7 @@ const GET_STATUS = '/palyra.controlplane.v1.ControlPlane/GetStatus';
 const EXPECTED: Readonly<Record<string, string>> = {
   Pair: 'nobody',
   Collect: 'nobody',
+  Renew: 'nobody',
   GetTrustBundle: 'nobody',
   CreatePairingCode: 'approver',
   ListPairingCodes: 'approver',

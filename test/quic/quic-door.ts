@@ -44,6 +44,7 @@ export class TestRegistry implements IdentityReader {
       current: certificateOf(device),
       previous: null,
       suspendedAt: null,
+      conflictAt: null,
       ...changes,
     };
     this.identities.set(device.deviceId, identity);
@@ -57,6 +58,7 @@ export function certificateOf(
 ): DeviceCertificate {
   return {
     fingerprint: device.fingerprint,
+    keyHash: null,
     serial: '00',
     issuedAt: Date.now(),
     expiresAt: Date.now() + 3_600_000,

@@ -35,6 +35,9 @@ function deviceFields(device: Device, now: number): [string, string][] {
     ['certificate ends', timeText(device.certificateExpireTime, now)],
     ['connections', String(device.openConnections)],
   ];
+  if (device.conflictTime !== undefined) {
+    fields.push(['conflict', `two copies seen ${timeText(device.conflictTime, now)}`]);
+  }
   if (device.revokeTime === undefined) return fields;
   fields.push(
     ['revoked', `by ${device.revokedBy}, ${timeText(device.revokeTime, now)}`],

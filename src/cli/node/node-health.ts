@@ -3,6 +3,7 @@ import { ClientError, stoppedBy } from '../../client/client-error.js';
 import { readCertificate, type StoredCertificate } from '../../client/device/device-records.js';
 import { DeviceStoreReader } from '../../client/device/device-store.js';
 import { connectNode, type NodeConnection, quicEndpoints } from '../../client/device/node-connection.js';
+import { notPaired } from '../../client/device/not-paired.js';
 import { type Endpoint, requireEndpoint } from '../../client/grpc/endpoint.js';
 import type { NodeResponse } from '../../quic/node-rpc-message.js';
 import { systemRandomBytes } from '../../random/random-bytes.js';
@@ -45,9 +46,7 @@ async function loadCertificate(directory: string): Promise<StoredCertificate> {
   const certificate = store === undefined ? undefined : await readCertificate(store);
   store?.close();
   if (certificate !== undefined) return certificate;
-  throw new ClientError('usage', 'NOT_PAIRED', `there is no certificate in ${directory}`, {
-    advice: 'pair this device first: palyra pairing pair --endpoint host:port',
-  });
+  throw notPaired(directory);
 }
 
 async function withConnection(

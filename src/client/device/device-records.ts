@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CLIENT_KINDS, type ClientKind } from '../../identity/device-identity.js';
 import { decodeJsonRecord, encodeJsonRecord } from '../../secret-store/json-record.js';
 import type { StoreTime } from '../../database/unit-of-work.js';
-import type { DeviceStore, DeviceStoreReader } from './device-store.js';
+import type { DeviceRecordName, DeviceStore, DeviceStoreReader } from './device-store.js';
 
 /** The cluster as the device was told of it over a confirmed handshake or verified TLS. */
 export interface KnownCluster extends StoreTime {
@@ -45,6 +45,14 @@ export interface StoredCertificate {
   readonly cluster: KnownCluster;
 }
 
+/** A renewal that was asked for, or was about to be: its key is saved first, so that a lost answer can be had again. */
+export interface PendingRenewal {
+  readonly deviceId: string;
+  /** SHA-256 of the certificate that it takes the place of, lower-case hex. */
+  readonly parent: string;
+  readonly certificateKey: KeyObject;
+}
+
 const bytes = z.base64().transform((text) => Buffer.from(text, 'base64'));
 const privateKey = bytes.transform((der) => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
 const unixMs = z.number().int().nonnegative();
@@ -76,6 +84,13 @@ const certificateSchema = z.strictObject({
   cluster: clusterSchema,
 });
 
+const renewalSchema = z.strictObject({
+  v: version,
+  deviceId: z.string(),
+  parent: z.string(),
+  certificateKey: privateKey,
+});
+
 /** Each throws `corrupt` when the record is there and not what it should be; absent is `undefined`. */
 export const readIdentity = async (store: DeviceStoreReader): Promise<StoredIdentity | undefined> =>
   decode('identity', identitySchema, await store.read('identity'));
@@ -85,6 +100,17 @@ export const readPending = async (store: DeviceStoreReader): Promise<PendingPair
 
 export const readCertificate = async (store: DeviceStoreReader): Promise<StoredCertificate | undefined> =>
   decode('certificate', certificateSchema, await store.read('certificate'));
+
+export const readRenewal = async (store: DeviceStoreReader): Promise<PendingRenewal | undefined> =>
+  decode('renewal', renewalSchema, await store.read('renewal'));
+
+export async function writeRenewal(store: DeviceStore, renewal: PendingRenewal): Promise<void> {
+  await writeRecord(store, 'renewal', {
+    deviceId: renewal.deviceId,
+    parent: renewal.parent,
+    certificateKey: privateKeyText(renewal.certificateKey),
+  });
+}
 
 export async function writePending(store: DeviceStore, pending: PendingPairing): Promise<void> {
   await writeRecord(store, 'pending', {
@@ -107,6 +133,19 @@ export async function completePairing(
   certificate: StoredCertificate,
 ): Promise<void> {
   await writeRecord(store, 'identity', identityFields(identity));
+  await writeCertificate(store, certificate);
+  // A renewal of the certificate before can come to nothing now.
+  await store.delete('renewal');
+  await store.delete('pending');
+}
+
+/** Puts the new certificate and its key into the place of the old ones, at once, and then drops the renewal. */
+export async function completeRenewal(store: DeviceStore, certificate: StoredCertificate): Promise<void> {
+  await writeCertificate(store, certificate);
+  await store.delete('renewal');
+}
+
+async function writeCertificate(store: DeviceStore, certificate: StoredCertificate): Promise<void> {
   await writeRecord(store, 'certificate', {
     deviceId: certificate.deviceId,
     certificateKey: privateKeyText(certificate.certificateKey),
@@ -115,12 +154,11 @@ export async function completePairing(
     expiresAt: certificate.expiresAt,
     cluster: clusterFields(certificate.cluster),
   });
-  await store.delete('pending');
 }
 
 async function writeRecord(
   store: DeviceStore,
-  name: 'pending' | 'identity' | 'certificate',
+  name: DeviceRecordName,
   fields: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const plaintext = encodeJsonRecord(fields);

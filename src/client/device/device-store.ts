@@ -23,7 +23,7 @@ import {
 import { removeFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from '../../secret-store/atomic-file.js';
 
 /** Records of a device store; each is one file, `<name>.sealed`. */
-export const DEVICE_RECORDS = ['pending', 'identity', 'certificate'] as const;
+export const DEVICE_RECORDS = ['pending', 'identity', 'certificate', 'renewal'] as const;
 export type DeviceRecordName = (typeof DEVICE_RECORDS)[number];
 
 /** Names the store and holds its wrapped data key; public. Written last, so a store without it was never finished. */

@@ -1,17 +1,10 @@
-import type { TrustBundle } from '../../generated/palyra/controlplane/v1/trust_bundle.js';
 import type { Clock } from '../../time/clock.js';
 import { ClientError } from '../client-error.js';
-import { laterStoreTime } from '../store-time.js';
 import { checkCertificate } from './certificate-check.js';
-import { storeTimeOf } from './cluster-time.js';
 import type { CollectOutcome } from './collection.js';
-import {
-  completePairing,
-  type KnownCluster,
-  type PendingPairing,
-  type StoredCertificate,
-} from './device-records.js';
+import { completePairing, type PendingPairing, type StoredCertificate } from './device-records.js';
 import type { DeviceStore } from './device-store.js';
+import { withBundle } from './known-cluster.js';
 import type { PairingObserver } from './pairing-event.js';
 
 /**
@@ -48,7 +41,7 @@ async function keepCertificate(
   observe: PairingObserver,
 ): Promise<StoredCertificate> {
   const { deviceId, identityKey, certificateKey } = pending;
-  const cluster = newerCluster(pending.cluster, bundle);
+  const { cluster } = withBundle(pending.cluster, bundle);
   const expected = { deviceId, certificateKey, trustDomain: cluster.trustDomain, roots: cluster.roots };
   const checked = checkCertificate(chain, expected, clock.now());
   const { fingerprint, expiresAt } = checked;
@@ -56,16 +49,6 @@ async function keepCertificate(
   await completePairing(store, { deviceId, identityKey }, certificate);
   observe({ event: 'certificate', deviceId, fingerprint, expiresAt });
   return certificate;
-}
-
-/**
- * The bundle that came over verified TLS takes the place of the welcome's, unless it is of another cluster. The highest
- * epoch and sequence stay, so that a store that was put back is noticed each time.
- */
-function newerCluster(known: KnownCluster, bundle: TrustBundle | undefined): KnownCluster {
-  if (bundle === undefined || bundle.trustDomain !== known.trustDomain || bundle.roots.length === 0)
-    return known;
-  return { ...known, roots: bundle.roots, ...laterStoreTime(known, storeTimeOf(bundle)) };
 }
 
 function rejected(reason: string): ClientError {

@@ -199,12 +199,6 @@ export const client = [
       '  switch',
       { only: 'rejected|expired' },
     ],
-    [
-      'a bundle of another cluster is taken over',
-      'bundle === undefined || bundle.trustDomain !== known.trustDomain || bundle.roots.length === 0',
-      'bundle === undefined',
-      { only: 'bundle' },
-    ],
   ]),
   ...inFile('src/client/device/collection.ts', { rule: COLLECT, test: device }, [
     [

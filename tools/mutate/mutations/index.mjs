@@ -4,6 +4,7 @@ import { grpcAndHttp } from './doors.mjs';
 import { pairing } from './pairing.mjs';
 import { quic } from './quic.mjs';
 import { registry } from './registry.mjs';
+import { renewal } from './renewal.mjs';
 import { service } from './service.mjs';
 import { store } from './store.mjs';
 
@@ -12,6 +13,7 @@ export const mutations = [
   ...store,
   ...pairing,
   ...registry,
+  ...renewal,
   ...ca,
   ...quic,
   ...grpcAndHttp,

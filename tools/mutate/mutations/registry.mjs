@@ -183,7 +183,7 @@ export const registry = [
   ...inFile('src/pairing/housekeeping.ts', { rule: 'DESIGN §5', test: services, only: 'housekeeping' }, [
     [
       'an identity that nobody collected stays',
-      "  if (row.state === 'approved') await withdrawUncollected(unit, row, now);\n",
+      "  if (row.state === 'approved') await withdrawUncollected(unit, row);\n",
       '',
     ],
     [

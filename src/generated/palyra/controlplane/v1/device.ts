@@ -87,6 +87,8 @@ export interface Device {
   revokedBy: string;
   revokeTime: Date | undefined;
   revokeReason: string;
+  /** When a renewal showed that there are two copies of the device; absent when none did, or an operator cleared it. */
+  conflictTime: Date | undefined;
 }
 
 function createBaseDevice(): Device {
@@ -104,6 +106,7 @@ function createBaseDevice(): Device {
     revokedBy: "",
     revokeTime: undefined,
     revokeReason: "",
+    conflictTime: undefined,
   };
 }
 
@@ -147,6 +150,9 @@ export const Device: MessageFns<Device> = {
     }
     if (message.revokeReason !== "") {
       writer.uint32(106).string(message.revokeReason);
+    }
+    if (message.conflictTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.conflictTime), writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -268,6 +274,14 @@ export const Device: MessageFns<Device> = {
             message.revokeReason = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.conflictTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -339,6 +353,11 @@ export const Device: MessageFns<Device> = {
         : isSet(object.revoke_reason)
         ? globalThis.String(object.revoke_reason)
         : "",
+      conflictTime: isSet(object.conflictTime)
+        ? fromJsonTimestamp(object.conflictTime)
+        : isSet(object.conflict_time)
+        ? fromJsonTimestamp(object.conflict_time)
+        : undefined,
     };
   },
 
@@ -383,6 +402,9 @@ export const Device: MessageFns<Device> = {
     if (message.revokeReason !== "") {
       obj.revokeReason = message.revokeReason;
     }
+    if (message.conflictTime !== undefined) {
+      obj.conflictTime = message.conflictTime.toISOString();
+    }
     return obj;
   },
 
@@ -404,6 +426,7 @@ export const Device: MessageFns<Device> = {
     message.revokedBy = object.revokedBy ?? "";
     message.revokeTime = object.revokeTime ?? undefined;
     message.revokeReason = object.revokeReason ?? "";
+    message.conflictTime = object.conflictTime ?? undefined;
     return message;
   },
 };

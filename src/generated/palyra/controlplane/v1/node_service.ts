@@ -115,6 +115,32 @@ export interface CollectResponse {
   bundle: TrustBundle | undefined;
 }
 
+export interface RenewRequest {
+  /** ULID, 26 characters, canonical upper case. */
+  deviceId: string;
+  /**
+   * SHA-256 of the DER of the newest certificate that the device knows, 32 bytes. Any other than the newest one is a
+   * conflict: there are two copies of the device, or its disk was set back.
+   */
+  parent: Buffer;
+  /** PKCS#10 request (RFC 2986) for a new key, DER, at most 4 KiB: P-256 or Ed25519. */
+  csr: Buffer;
+  /** Ed25519 signature of the identity key over `palyra-renew-v2`, the trust domain and all of this, 64 bytes. */
+  signature: Buffer;
+}
+
+export interface RenewResponse {
+  /** The certificate and the roots it leads to, DER, leaf first. */
+  certificateChain: Buffer[];
+  bundle:
+    | TrustBundle
+    | undefined;
+  /** Unix milliseconds. The certificate's notBefore is 60 s earlier. */
+  issuedAtMs: bigint;
+  /** Unix milliseconds, the certificate's notAfter. */
+  expiresAtMs: bigint;
+}
+
 export interface GetTrustBundleRequest {
 }
 
@@ -1164,6 +1190,268 @@ export const CollectResponse: MessageFns<CollectResponse> = {
   },
 };
 
+function createBaseRenewRequest(): RenewRequest {
+  return { deviceId: "", parent: Buffer.alloc(0), csr: Buffer.alloc(0), signature: Buffer.alloc(0) };
+}
+
+export const RenewRequest: MessageFns<RenewRequest> = {
+  encode(message: RenewRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deviceId !== "") {
+      writer.uint32(10).string(message.deviceId);
+    }
+    if (message.parent.length !== 0) {
+      writer.uint32(18).bytes(message.parent);
+    }
+    if (message.csr.length !== 0) {
+      writer.uint32(26).bytes(message.csr);
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(34).bytes(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deviceId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.parent = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.csr = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.signature = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RenewRequest {
+    return {
+      deviceId: isSet(object.deviceId)
+        ? globalThis.String(object.deviceId)
+        : isSet(object.device_id)
+        ? globalThis.String(object.device_id)
+        : "",
+      parent: isSet(object.parent) ? Buffer.from(bytesFromBase64(object.parent)) : Buffer.alloc(0),
+      csr: isSet(object.csr) ? Buffer.from(bytesFromBase64(object.csr)) : Buffer.alloc(0),
+      signature: isSet(object.signature) ? Buffer.from(bytesFromBase64(object.signature)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: RenewRequest): unknown {
+    const obj: any = {};
+    if (message.deviceId !== "") {
+      obj.deviceId = message.deviceId;
+    }
+    if (message.parent.length !== 0) {
+      obj.parent = base64FromBytes(message.parent);
+    }
+    if (message.csr.length !== 0) {
+      obj.csr = base64FromBytes(message.csr);
+    }
+    if (message.signature.length !== 0) {
+      obj.signature = base64FromBytes(message.signature);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RenewRequest>): RenewRequest {
+    return RenewRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RenewRequest>): RenewRequest {
+    const message = createBaseRenewRequest();
+    message.deviceId = object.deviceId ?? "";
+    message.parent = object.parent ?? Buffer.alloc(0);
+    message.csr = object.csr ?? Buffer.alloc(0);
+    message.signature = object.signature ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseRenewResponse(): RenewResponse {
+  return { certificateChain: [], bundle: undefined, issuedAtMs: 0n, expiresAtMs: 0n };
+}
+
+export const RenewResponse: MessageFns<RenewResponse> = {
+  encode(message: RenewResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.certificateChain) {
+      writer.uint32(10).bytes(v!);
+    }
+    if (message.bundle !== undefined) {
+      TrustBundle.encode(message.bundle, writer.uint32(18).fork()).join();
+    }
+    if (message.issuedAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.issuedAtMs) !== message.issuedAtMs) {
+        throw new globalThis.Error("value provided for field message.issuedAtMs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.issuedAtMs);
+    }
+    if (message.expiresAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.expiresAtMs) !== message.expiresAtMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.expiresAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RenewResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRenewResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.certificateChain.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bundle = TrustBundle.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.issuedAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expiresAtMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RenewResponse {
+    return {
+      certificateChain: globalThis.Array.isArray(object?.certificateChain)
+        ? object.certificateChain.map((e: any) => Buffer.from(bytesFromBase64(e)))
+        : globalThis.Array.isArray(object?.certificate_chain)
+        ? object.certificate_chain.map((e: any) => Buffer.from(bytesFromBase64(e)))
+        : [],
+      bundle: isSet(object.bundle) ? TrustBundle.fromJSON(object.bundle) : undefined,
+      issuedAtMs: isSet(object.issuedAtMs)
+        ? BigInt(object.issuedAtMs)
+        : isSet(object.issued_at_ms)
+        ? BigInt(object.issued_at_ms)
+        : 0n,
+      expiresAtMs: isSet(object.expiresAtMs)
+        ? BigInt(object.expiresAtMs)
+        : isSet(object.expires_at_ms)
+        ? BigInt(object.expires_at_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: RenewResponse): unknown {
+    const obj: any = {};
+    if (message.certificateChain?.length) {
+      obj.certificateChain = message.certificateChain.map((e) => base64FromBytes(e));
+    }
+    if (message.bundle !== undefined) {
+      obj.bundle = TrustBundle.toJSON(message.bundle);
+    }
+    if (message.issuedAtMs !== 0n) {
+      obj.issuedAtMs = message.issuedAtMs.toString();
+    }
+    if (message.expiresAtMs !== 0n) {
+      obj.expiresAtMs = message.expiresAtMs.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RenewResponse>): RenewResponse {
+    return RenewResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RenewResponse>): RenewResponse {
+    const message = createBaseRenewResponse();
+    message.certificateChain = object.certificateChain?.map((e) => e) || [];
+    message.bundle = (object.bundle !== undefined && object.bundle !== null)
+      ? TrustBundle.fromPartial(object.bundle)
+      : undefined;
+    message.issuedAtMs = (object.issuedAtMs !== undefined && object.issuedAtMs !== null)
+      ? BigInt(object.issuedAtMs)
+      : 0n;
+    message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
+      ? BigInt(object.expiresAtMs)
+      : 0n;
+    return message;
+  },
+};
+
 function createBaseGetTrustBundleRequest(): GetTrustBundleRequest {
   return {};
 }
@@ -1286,7 +1574,7 @@ export const GetTrustBundleResponse: MessageFns<GetTrustBundleResponse> = {
 };
 
 /**
- * What devices call before they have a certificate. Each call carries its own proof; no credential is needed.
+ * What devices call without a certificate. Each call carries its own proof; no credential is needed.
  * Messages are at most 64 KiB.
  */
 export type NodeServiceService = typeof NodeServiceService;
@@ -1318,6 +1606,20 @@ export const NodeServiceService = {
     responseSerialize: (value: CollectResponse): Buffer => Buffer.from(CollectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CollectResponse => CollectResponse.decode(value),
   },
+  /**
+   * A new certificate for a paired device, expired for less than the return grace or not, on the word of its identity
+   * key. To be called over TLS verified against the bundle. The same request again answers the same certificate while it
+   * lives. An unknown or revoked device and a wrong signature are the same UNAUTHENTICATED with RENEWAL_REFUSED.
+   */
+  renew: {
+    path: "/palyra.controlplane.v1.NodeService/Renew" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RenewRequest): Buffer => Buffer.from(RenewRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RenewRequest => RenewRequest.decode(value),
+    responseSerialize: (value: RenewResponse): Buffer => Buffer.from(RenewResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RenewResponse => RenewResponse.decode(value),
+  },
   /** The roots of the cluster. To be believed only over verified TLS. */
   getTrustBundle: {
     path: "/palyra.controlplane.v1.NodeService/GetTrustBundle" as const,
@@ -1344,6 +1646,12 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
    * 10 min. NOT_FOUND means: begin again.
    */
   collect: handleServerStreamingCall<CollectRequest, CollectResponse>;
+  /**
+   * A new certificate for a paired device, expired for less than the return grace or not, on the word of its identity
+   * key. To be called over TLS verified against the bundle. The same request again answers the same certificate while it
+   * lives. An unknown or revoked device and a wrong signature are the same UNAUTHENTICATED with RENEWAL_REFUSED.
+   */
+  renew: handleUnaryCall<RenewRequest, RenewResponse>;
   /** The roots of the cluster. To be believed only over verified TLS. */
   getTrustBundle: handleUnaryCall<GetTrustBundleRequest, GetTrustBundleResponse>;
 }
@@ -1367,6 +1675,26 @@ export interface NodeServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<CollectResponse>;
+  /**
+   * A new certificate for a paired device, expired for less than the return grace or not, on the word of its identity
+   * key. To be called over TLS verified against the bundle. The same request again answers the same certificate while it
+   * lives. An unknown or revoked device and a wrong signature are the same UNAUTHENTICATED with RENEWAL_REFUSED.
+   */
+  renew(
+    request: RenewRequest,
+    callback: (error: ServiceError | null, response: RenewResponse) => void,
+  ): ClientUnaryCall;
+  renew(
+    request: RenewRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RenewResponse) => void,
+  ): ClientUnaryCall;
+  renew(
+    request: RenewRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RenewResponse) => void,
+  ): ClientUnaryCall;
   /** The roots of the cluster. To be believed only over verified TLS. */
   getTrustBundle(
     request: GetTrustBundleRequest,
