@@ -68,16 +68,19 @@ export const quic = [
     });
     if (this.connection.isEstablished) this.#streams.turn();
 `,
+      { only: 'reads no stream' },
     ],
     [
       'the connection is not in its device’s list while the identity is read',
       '    this.#leaveDevice = this.context.devices.enter(verdict.deviceId, this);\n    this.#decide(verdict)',
       '    this.#decide(verdict).then(() => {\n      this.#leaveDevice = this.context.devices.enter(verdict.deviceId, this);\n    })',
+      { only: 'while admission waits' },
     ],
     [
       'a connection that was ended meanwhile is admitted',
       "    if (this.#state !== 'deciding') return;\n    const decision",
       '    const decision',
+      { only: 'while admission waits' },
     ],
     [
       'a registry that cannot be read admits',
@@ -89,7 +92,7 @@ export const quic = [
       'a connection outlives its certificate',
       '    this.endBy(decision.endsAt, decision.endReason);\n',
       '',
-      { rule: ADMISSION },
+      { rule: ADMISSION, only: 'ends a connection with its certificate' },
     ],
     [
       'the bound is not looked at again at admission',
@@ -119,7 +122,7 @@ export const quic = [
       'the connection that the new certificate replaces stays open',
       '      devices.supersedeOthers(deviceId, fingerprint, overlapEnd);\n',
       '',
-      { rule: 'DESIGN §7' },
+      { rule: 'DESIGN §7', only: 'overlap is over' },
     ],
   ]),
   ...inFile('src/quic/receive-budget.ts', { rule: 'DESIGN §9.6', test: 'src/quic/receive-budget.spec.ts' }, [
@@ -139,11 +142,13 @@ export const quic = [
       'a revocation passes over connections that are being decided',
       'const connections = [...(this.#byDevice.get(deviceId) ?? [])];\n',
       'const connections = this.#admitted(deviceId);\n',
+      { only: 'while admission waits' },
     ],
     [
       'a revoked device’s connections are not closed',
       '    for (const connection of connections) connection.end(reason);\n',
       '',
+      { only: 'closes what a revoked' },
     ],
   ]),
   ...inFile('src/quic/connection-bounds.ts', { rule: BOUNDS, test: counting }, [
@@ -292,23 +297,29 @@ export const quic = [
     ],
   ]),
   ...inFile('src/quic/node-rpc-stream.ts', { rule: WIRE, test: framing }, [
-    ['bytes may follow a request', '      if (bytes.length > 0) this.fail(bytesAfterRequest());\n', ''],
+    [
+      'bytes may follow a request',
+      '      if (bytes.length > 0) this.fail(bytesAfterRequest());\n',
+      '',
+      { only: 'bytes that come after' },
+    ],
     [
       'a second request in the same bytes is swallowed',
       'if (next !== undefined || (body !== undefined && this.#decoder.inFrame)) throw bytesAfterRequest();',
       '',
+      { only: 'refuses (bytes after|two frames)' },
     ],
     [
       'answers pile up for a device that does not read',
       'if (connection.queuedBytes(id) + frame.length > this.#parts.maxQueuedBytes) {',
       'if (false) {',
-      { rule: BOUNDS },
+      { rule: BOUNDS, only: 'resets a stream' },
     ],
     [
       'a request may take for ever',
       "    if (this.#state === 'reading')\n      this.fail(",
       '    if (false)\n      this.fail(',
-      { rule: BOUNDS },
+      { rule: BOUNDS, only: 'does not become complete' },
     ],
   ]),
   ...inFile('src/quic/node-rpc-streams.ts', { rule: BOUNDS, test: framing }, [
@@ -316,6 +327,7 @@ export const quic = [
       'incomplete requests are held without bound',
       'return declared >= this.parts.settings.maxUnreadBytes;',
       'return false;',
+      { only: 'holds no more' },
     ],
   ]),
   ...inFile(
