@@ -352,7 +352,8 @@ describe('permissions', () => {
 
   it('refuses what others can read of a database that was left open', async () => {
     await makeStore();
-    await writeFile(file('palyra.db-wal'), '', { mode: 0o644 });
+    await writeFile(file('palyra.db-wal'), '');
+    await chmod(file('palyra.db-wal'), 0o644);
     await expect(open()).rejects.toMatchObject({ reason: 'STORE_FILE_EXPOSED' });
   });
 
@@ -366,7 +367,8 @@ describe('permissions', () => {
   });
 
   it('refuses a mounted key or a passphrase that others can read, behind its link', async () => {
-    await writeFile(file('real'), `${'5'.repeat(64)}\n`, { mode: 0o644 });
+    await writeFile(file('real'), `${'5'.repeat(64)}\n`);
+    await chmod(file('real'), 0o644);
     await symlink(file('real'), file('link'));
     for (const kind of ['key-file', 'passphrase-file'] as const) {
       const refused = open({ masterKey: { kind, path: file('link') } });
