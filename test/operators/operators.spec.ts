@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { ADMIN_TOKEN_FILE, ensureFirstAdmin, type FirstAdminParts } from '../../src/operators/first-admin.js';
@@ -59,7 +59,8 @@ describe('the first admin', () => {
   const path = (): string => join(temporary.dataDir, ADMIN_TOKEN_FILE);
 
   it('finds its token in a file that nobody else may read, also where another one was', async () => {
-    await writeFile(`${path()}.new`, 'left over', { mode: 0o644 });
+    await writeFile(`${path()}.new`, 'left over');
+    await chmod(`${path()}.new`, 0o644);
     await firstAdmin();
     expect((await stat(path())).mode & 0o777).toBe(0o600);
     const text = (await readFile(path(), 'utf8')).trimEnd();
