@@ -18,6 +18,7 @@ import { PairingModule } from './pairing/pairing.module.js';
 import { QuicModule } from './quic/quic.module.js';
 import { CLOCK, type Runtime, SETTINGS, UNIT_OF_WORK } from './runtime.js';
 import { RuntimeModule } from './runtime.module.js';
+import { StoreModule } from './store/store.module.js';
 import type { Clock } from './time/clock.js';
 
 /** What the application is handed when it is made. */
@@ -28,7 +29,7 @@ export interface AppParts extends ObservabilityParts {
 
 /** The whole service; one filter, one guard and one interceptor for all doors. */
 @Module({
-  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule],
+  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule, StoreModule],
   controllers: [StatusController],
 })
 export class AppModule {

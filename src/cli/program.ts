@@ -7,6 +7,7 @@ import { addDevicesCommands } from './devices/devices-commands.js';
 import type { NodeHealthOptions } from './node/node-health.js';
 import type { NodeRenewOptions } from './node/node-renew.js';
 import { addPairingCommands } from './pairing/pairing-commands.js';
+import { addStoreCommands } from './store/store-commands.js';
 
 /** All commands, without what they do: each loads its own file when it runs, so that `--help` is quick. */
 export function buildProgram(context: CliContext): Command {
@@ -19,6 +20,7 @@ export function buildProgram(context: CliContext): Command {
   addPairingCommands(program, context);
   addDevicesCommands(program, context);
   addAuditCommands(program, context);
+  addStoreCommands(program, context);
   addNode(program, context);
   addStatus(program, context);
   return program;

@@ -29,6 +29,7 @@ import {
   WithdrawPairingCodeRequest,
   type WithdrawPairingCodeResponse,
 } from '../generated/palyra/controlplane/v1/control_plane.js';
+import { VerifyStoreRequest, type VerifyStoreResponse } from '../generated/palyra/controlplane/v1/store.js';
 import type { Endpoint } from './grpc/endpoint.js';
 import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
@@ -176,6 +177,16 @@ export class OperatorClient {
       { client: this.#client, target: this.target },
       ControlPlaneService.exportAudit,
       ExportAuditRequest.fromPartial(request),
+      { ...this.#callOptions(), signal: this.options.signal },
+    );
+  }
+
+  /** What does not open, with progress in between, and in the end a summary. Without a deadline, as above. */
+  async *verifyStore(): AsyncGenerator<VerifyStoreResponse, void, undefined> {
+    yield* serverStreamCall(
+      { client: this.#client, target: this.target },
+      ControlPlaneService.verifyStore,
+      VerifyStoreRequest.fromPartial({}),
       { ...this.#callOptions(), signal: this.options.signal },
     );
   }

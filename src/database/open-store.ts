@@ -15,7 +15,10 @@ import {
   requirePrivateIfPresent,
 } from '../secret-store/private-file.js';
 import { RecordSealer } from '../secret-store/record-sealer.js';
+import { SqlSealedRecords } from '../secret-store/sql-sealed-records.js';
 import { SqlSecretReader } from '../secret-store/sql-secret-store.js';
+import type { VerificationItem } from '../secret-store/record-verification.js';
+import { verifyRecords } from '../secret-store/record-verification.js';
 import type { Clock } from '../time/clock.js';
 import { systemClock } from '../time/clock.js';
 import type { CommitListener } from './commit-feed.js';
@@ -63,6 +66,8 @@ export interface Store {
   storeTime(): StoreTime;
   /** The highest time of any audit entry, Unix milliseconds. */
   highestTimeMs(): number;
+  /** Opens all committed records; what does not open is named and does not end it. */
+  verifyRecords(): AsyncGenerator<VerificationItem, void, undefined>;
   /** Calls `listener` after each commit that added to the change log; returns how to end that. */
   onCommit(listener: CommitListener): () => void;
   /** Ends the units that wait, then closes everything. Units that come later are refused with `STORE_CLOSED`. */
@@ -152,6 +157,7 @@ async function finish(
     created: found === undefined,
     storeTime: () => unitOfWork.storeTime(),
     highestTimeMs: () => unitOfWork.highestTimeMs(),
+    verifyRecords: () => verifyRecords(new SqlSealedRecords(tables), sealer),
     onCommit: (listener) => unitOfWork.commits.onCommit(listener),
     async close() {
       await unitOfWork.close();

@@ -38,6 +38,7 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   RevokeDevice: approver,
   ClearDevice: admin,
   ExportAudit: admin,
+  VerifyStore: admin,
   GetStatus: viewer,
 };
 

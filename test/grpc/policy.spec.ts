@@ -26,6 +26,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   RevokeDevice: 'approver',
   ClearDevice: 'admin',
   ExportAudit: 'admin',
+  VerifyStore: 'admin',
   GetStatus: 'viewer',
 };
 

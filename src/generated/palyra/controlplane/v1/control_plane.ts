@@ -34,6 +34,7 @@ import {
   pairingStateFromJSON,
   pairingStateToJSON,
 } from "./pairing.js";
+import { VerifyStoreRequest, VerifyStoreResponse } from "./store.js";
 import { IssuedCertificate } from "./trust_bundle.js";
 
 export const protobufPackage = "palyra.controlplane.v1";
@@ -2825,6 +2826,19 @@ export const ControlPlaneService = {
     responseSerialize: (value: ExportAuditResponse): Buffer => Buffer.from(ExportAuditResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExportAuditResponse => ExportAuditResponse.decode(value),
   },
+  /**
+   * Opens every sealed record and names all that do not open; DATA_LOSS is not an error of this call but what it finds.
+   * Role: admin.
+   */
+  verifyStore: {
+    path: "/palyra.controlplane.v1.ControlPlane/VerifyStore" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: VerifyStoreRequest): Buffer => Buffer.from(VerifyStoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VerifyStoreRequest => VerifyStoreRequest.decode(value),
+    responseSerialize: (value: VerifyStoreResponse): Buffer => Buffer.from(VerifyStoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VerifyStoreResponse => VerifyStoreResponse.decode(value),
+  },
   /** What this replica is and how it does. Role: viewer. */
   getStatus: {
     path: "/palyra.controlplane.v1.ControlPlane/GetStatus" as const,
@@ -2874,6 +2888,11 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
    * last and once. Role: admin.
    */
   exportAudit: handleServerStreamingCall<ExportAuditRequest, ExportAuditResponse>;
+  /**
+   * Opens every sealed record and names all that do not open; DATA_LOSS is not an error of this call but what it finds.
+   * Role: admin.
+   */
+  verifyStore: handleServerStreamingCall<VerifyStoreRequest, VerifyStoreResponse>;
   /** What this replica is and how it does. Role: viewer. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
 }
@@ -3074,6 +3093,16 @@ export interface ControlPlaneClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ExportAuditResponse>;
+  /**
+   * Opens every sealed record and names all that do not open; DATA_LOSS is not an error of this call but what it finds.
+   * Role: admin.
+   */
+  verifyStore(request: VerifyStoreRequest, options?: Partial<CallOptions>): ClientReadableStream<VerifyStoreResponse>;
+  verifyStore(
+    request: VerifyStoreRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<VerifyStoreResponse>;
   /** What this replica is and how it does. Role: viewer. */
   getStatus(
     request: GetStatusRequest,
