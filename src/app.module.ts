@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { AuditModule } from './audit/audit.module.js';
 import { CaModule } from './ca/ca.module.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
@@ -9,7 +9,6 @@ import type { UnitOfWork } from './database/unit-of-work.js';
 import { CallerGuard } from './grpc/caller.guard.js';
 import { DomainErrorFilter } from './grpc/domain-error.filter.js';
 import { FAILURE_LOG, type FailureLog } from './grpc/failure-log.js';
-import { StoreTimeInterceptor } from './grpc/store-time.interceptor.js';
 import { IdentityModule } from './identity/identity.module.js';
 import { ObservabilityModule, type ObservabilityParts } from './observability/observability.module.js';
 import { StatusController } from './observability/status.controller.js';
@@ -27,7 +26,7 @@ export interface AppParts extends ObservabilityParts {
   readonly failures: FailureLog;
 }
 
-/** The whole service; one filter, one guard and one interceptor for all doors. */
+/** The whole service; one filter and one guard for all doors. */
 @Module({
   imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule, StoreModule],
   controllers: [StatusController],
@@ -41,7 +40,6 @@ export class AppModule {
         { provide: FAILURE_LOG, useValue: parts.failures },
         { provide: APP_FILTER, useClass: DomainErrorFilter },
         { provide: APP_GUARD, useClass: CallerGuard },
-        { provide: APP_INTERCEPTOR, useClass: StoreTimeInterceptor },
         {
           provide: ServerCertificates,
           inject: [CertificateAuthority, UNIT_OF_WORK, CLOCK, SETTINGS],

@@ -55,6 +55,7 @@ export class Doors {
       operators: app.get<OperatorAuthenticator>(OPERATOR_AUTHENTICATOR),
       observer: parts.metrics,
       failures: parts.failures,
+      storeTime: parts.runtime.store,
       descriptorSet: readFileSync(DESCRIPTOR_SET),
       shutdownGraceMs: settings.process.shutdownGrace,
       nodeHandlers: () => this.quic.methods,

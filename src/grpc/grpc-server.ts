@@ -5,6 +5,7 @@ import type { GrpcSettings } from '../config/settings.js';
 import { ControlPlaneService } from '../generated/palyra/controlplane/v1/control_plane.js';
 import { NodeServiceService } from '../generated/palyra/controlplane/v1/node_service.js';
 import type { OperatorAuthenticator } from '../operators/caller.js';
+import type { StoreTimeSource } from '../runtime.js';
 import {
   type CallObserver,
   OpenStreams,
@@ -19,6 +20,7 @@ import { GrpcHealth } from './grpc-health.js';
 import { Http2GrpcServer } from './http2-server.js';
 import { checkDoors, handlerPath } from './policy-check.js';
 import { addReflection } from './reflection.js';
+import { sendStoreTime } from './store-time.js';
 
 const PACKAGE = 'palyra.controlplane.v1';
 
@@ -38,6 +40,7 @@ export interface GrpcDoor {
   readonly operators: OperatorAuthenticator;
   readonly observer: CallObserver & GateObserver;
   readonly failures: FailureLog;
+  readonly storeTime: StoreTimeSource;
   /** The descriptor set of the proto files, for reflection. */
   readonly descriptorSet: Buffer;
   /** How long open calls may go on once the door closes, milliseconds. */
@@ -159,7 +162,7 @@ export class GrpcServer extends ServerGrpc {
   }
 
   private serverOptions(): ServerOptions {
-    const { settings, observer, operators, failures } = this.door;
+    const { settings, observer, operators, failures, storeTime } = this.door;
     return {
       'grpc.max_concurrent_streams': settings.maxStreams,
       'grpc.max_receive_message_length': settings.maxMessage,
@@ -172,6 +175,7 @@ export class GrpcServer extends ServerGrpc {
         this.#streams.interceptor,
         boundRequests(settings.receiveTimeout),
         identifyCallers(operators, failures),
+        sendStoreTime(storeTime),
       ],
     };
   }

@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import type { LogLevel } from '../config/slices.js';
+import { LineBuffer } from './line-buffer.js';
 import { REDACTED, REDACTED_PATHS, redactText } from './redaction.js';
 
 export type { Logger };
@@ -13,14 +14,15 @@ export interface LoggerOptions {
   readonly level: LogLevel;
   /** `auto`: text on a terminal, else JSON lines. */
   readonly format: 'auto' | 'json' | 'text';
-  /** Standard output by default. */
+  /** Standard output by default, a turn's lines at once. */
   readonly sink?: LineSink & { readonly isTTY?: boolean };
 }
 
 /** The logger of the process. Every line goes through the redaction of `redaction.ts`, whatever it was made from. */
 export function createLogger(options: LoggerOptions): Logger {
-  const sink = options.sink ?? process.stdout;
-  const asText = options.format === 'text' || (options.format === 'auto' && sink.isTTY === true);
+  const sink = options.sink ?? gatheredStdout();
+  const isTTY = (options.sink ?? process.stdout).isTTY === true;
+  const asText = options.format === 'text' || (options.format === 'auto' && isTTY);
   const destination: DestinationStream = {
     write(line) {
       const redacted = redactText(line);
@@ -38,6 +40,15 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   );
+}
+
+/** Nothing is lost at `process.exit`: pipes and files are written to synchronously then. */
+function gatheredStdout(): LineBuffer {
+  const buffer = new LineBuffer(process.stdout);
+  process.once('exit', () => {
+    buffer.flush();
+  });
+  return buffer;
 }
 
 interface Entry {

@@ -17,6 +17,8 @@ export interface NodeRpcStreamParts {
   readonly openedAt: number;
   /** Starts the call; returns its cancellation. */
   start(request: NodeRequest, responder: NodeResponder): () => void;
+  /** The answer, or what takes its place, has been handed over. */
+  onAnswered(): void;
   onFailure(error: unknown): void;
 }
 
@@ -38,6 +40,11 @@ export class NodeRpcStream implements NodeResponder {
 
   get isReading(): boolean {
     return this.#state === 'reading';
+  }
+
+  /** Whether the answer is still to come. */
+  get isAnswering(): boolean {
+    return this.#state === 'answering';
   }
 
   /** Bytes that the incomplete request has declared and may still make us hold. */
@@ -76,6 +83,7 @@ export class NodeRpcStream implements NodeResponder {
   abandon(): void {
     this.#state = 'answered';
     this.#stopCall();
+    this.#parts.onAnswered();
   }
 
   /** Looks whether the device still waits for the answer; a stopped stream is not reported otherwise until it is written to. */
@@ -141,12 +149,8 @@ export class NodeRpcStream implements NodeResponder {
     this.#state = 'answering';
     const cancel = this.#parts.start(request, this);
     // The call may have been answered before `start` came back.
-    if (this.#isAnswering()) this.#cancel = cancel;
+    if (this.isAnswering) this.#cancel = cancel;
     else cancel();
-  }
-
-  #isAnswering(): boolean {
-    return this.#state === 'answering';
   }
 
   /** The device gave up its half: without a whole request there is nothing to answer. */
@@ -170,6 +174,7 @@ export class NodeRpcStream implements NodeResponder {
     this.#stopCall();
     this.#parts.connection.write(this.#parts.id, frame, true);
     this.#stopInput();
+    this.#parts.onAnswered();
   }
 
   #reset(): void {

@@ -12,23 +12,31 @@ export interface NodeRpcStreamsParts {
   onFailure(error: unknown): void;
 }
 
-/** The request streams of one admitted connection. */
+/**
+ * The request streams of one admitted connection. A call that is answered in the turn in which it came costs nothing
+ * beyond its own stream: only those that wait for something are looked at in later turns.
+ */
 export class NodeRpcStreams {
   readonly #streams = new Map<number, NodeRpcStream>();
+  /** Requests that are not complete: they have a time limit, and a share of the bound on unread bytes. */
+  readonly #reading = new Set<NodeRpcStream>();
+  /** Calls that were not answered by the end of the turn in which they came. */
+  readonly #waiting = new Map<number, NodeRpcStream>();
+  #begun: [number, NodeRpcStream][] = [];
 
   constructor(private readonly parts: NodeRpcStreamsParts) {}
 
   /** Reads what has come, ends what took too long, forgets what is over. */
   turn(): void {
+    this.#noteWaiting();
     for (const id of this.parts.connection.readable()) {
       if (this.parts.connection.hasEnded) return;
       this.#read(id);
     }
-    const now = this.parts.monotonic();
-    for (const [id, stream] of this.#streams) {
-      if (stream.isReading && now - stream.openedAt >= this.parts.settings.requestTimeoutMs) stream.expire();
+    this.#expire();
+    for (const [id, stream] of this.#waiting) {
       stream.checkWanted();
-      if (stream.isOver) this.#streams.delete(id);
+      this.#forgetIfOver(id, stream);
     }
   }
 
@@ -43,43 +51,77 @@ export class NodeRpcStreams {
   abandon(): void {
     for (const stream of this.#streams.values()) stream.abandon();
     this.#streams.clear();
+    this.#reading.clear();
+    this.#waiting.clear();
+    this.#begun = [];
   }
 
   /** Milliseconds until the oldest incomplete request has taken too long. */
   wakeInMs(): number {
-    let oldest = Number.POSITIVE_INFINITY;
-    for (const stream of this.#streams.values())
-      if (stream.isReading) oldest = Math.min(oldest, stream.openedAt);
-    return oldest + this.parts.settings.requestTimeoutMs - this.parts.monotonic();
+    // In the order in which they came, so the first is the oldest.
+    const [oldest] = this.#reading;
+    if (oldest === undefined) return Number.POSITIVE_INFINITY;
+    return oldest.openedAt + this.parts.settings.requestTimeoutMs - this.parts.monotonic();
+  }
+
+  #noteWaiting(): void {
+    if (this.#begun.length === 0) return;
+    for (const [id, stream] of this.#begun) if (this.#streams.has(id)) this.#waiting.set(id, stream);
+    this.#begun = [];
+  }
+
+  #expire(): void {
+    if (this.#reading.size === 0) return;
+    const latest = this.parts.monotonic() - this.parts.settings.requestTimeoutMs;
+    for (const stream of this.#reading) {
+      if (stream.openedAt > latest) return;
+      stream.expire();
+      this.#reading.delete(stream);
+    }
   }
 
   #read(id: number): void {
     const known = this.#streams.get(id);
     // What is left unread stays in quiche, whose flow control then holds the sender back.
     if (known?.isReading !== false && (known?.declaredBytes ?? 0) === 0 && this.#isBudgetSpent()) return;
-    (known ?? this.#open(id)).readAvailable();
+    const stream = known ?? this.#open(id);
+    stream.readAvailable();
+    if (!stream.isReading) this.#reading.delete(stream);
+    this.#forgetIfOver(id, stream);
   }
 
   #isBudgetSpent(): boolean {
     let declared = 0;
-    for (const stream of this.#streams.values()) declared += stream.declaredBytes;
+    for (const stream of this.#reading) declared += stream.declaredBytes;
     return declared >= this.parts.settings.maxUnreadBytes;
   }
 
   #open(id: number): NodeRpcStream {
     const { connection, device, settings, handler } = this.parts;
-    const stream = new NodeRpcStream({
+    const stream: NodeRpcStream = new NodeRpcStream({
       id,
       connection,
       maxFrameBytes: settings.maxFrameBytes,
       maxQueuedBytes: settings.maxQueuedResponseBytes,
       openedAt: this.parts.monotonic(),
       start: (request, responder) => handler.handle({ ...device, request }, responder),
+      onAnswered: () => {
+        this.#forgetIfOver(id, stream);
+      },
       onFailure: (error) => {
         this.parts.onFailure(error);
       },
     });
     this.#streams.set(id, stream);
+    this.#reading.add(stream);
+    this.#begun.push([id, stream]);
     return stream;
+  }
+
+  #forgetIfOver(id: number, stream: NodeRpcStream): void {
+    if (!stream.isOver) return;
+    this.#streams.delete(id);
+    this.#reading.delete(stream);
+    this.#waiting.delete(id);
   }
 }

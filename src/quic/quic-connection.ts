@@ -57,6 +57,7 @@ const MAX_SLEEP_MS = 30_000;
 const NATIVE_BYTES = 64 * 1024;
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 const NO_REASON = new Uint8Array(0);
+const NOTHING: readonly number[] = [];
 
 /**
  * One connection on the native binding: packets in and out, its one timer, what its streams could not send yet. Used by
@@ -151,16 +152,13 @@ export class QuicConnection {
     if (this.#parts.monotonic() >= this.#timerDue) this.#clearTimer();
     // quiche looks at the time itself; a call before any of its timers is due does nothing.
     this.#native.onTimeout();
-    if (this.#end === undefined) {
-      this.#owner?.onTurn();
-      this.#writes.retry();
-    }
-    this.flush();
+    if (this.#end === undefined) this.#owner?.onTurn();
   }
 
   /** Sends all that may be sent now, and sees to the timer. */
   flush(): void {
     if (this.#gone) return;
+    if (this.#end === undefined) this.#writes.retry();
     this.#sendPackets();
     this.#noteEnd();
     if (this.#native.isClosed()) this.#forget();
@@ -169,7 +167,8 @@ export class QuicConnection {
 
   /** Streams that have something to read. */
   readable(): Iterable<number> {
-    return this.#native.readable();
+    // The list is an object of the binding with a finaliser; most packets only acknowledge, and leave nothing to read.
+    return this.#native.isReadable() ? this.#native.readable() : NOTHING;
   }
 
   /** The next bytes of a stream; undefined when there are none now, `'reset'` when the peer has given it up. */
@@ -184,9 +183,9 @@ export class QuicConnection {
     }
   }
 
-  /** Queues bytes; they leave with the coming turn. Returns false when some have to wait for the reader. */
+  /** Queues bytes; they leave with this turn's packets, or the coming one's. Returns false when some have to wait for the reader. */
   write(streamId: number, bytes: Buffer, fin: boolean): boolean {
-    this.#parts.turns.mark(this);
+    this.#parts.turns.markToFlush(this);
     return this.#writes.write(streamId, bytes, fin);
   }
 
@@ -232,7 +231,7 @@ export class QuicConnection {
     } catch {
       return;
     }
-    this.#parts.turns.mark(this);
+    this.#parts.turns.markToFlush(this);
   }
 
   /** Ends the connection and sends the close at once, not with the next turn. Further calls do nothing. */
@@ -259,7 +258,7 @@ export class QuicConnection {
     } catch {
       // The stream is gone already.
     }
-    this.#parts.turns.mark(this);
+    this.#parts.turns.markToFlush(this);
   }
 
   /** A NAT may move a peer to another port; quiche keeps a list of such events, which nobody else empties. */

@@ -12,9 +12,12 @@ export interface UdpSocketEvents {
 
 type LookupCallback = (error: null, address: string, family: number) => void;
 
-/** Addresses are always numeric here: answering at once saves a pass through the resolver for every datagram. */
+/**
+ * Addresses are always numeric here: answering at once saves a pass through the resolver for every datagram. The socket
+ * knows its own family and does not look at the one it is told.
+ */
 function numericLookup(host: string, _options: unknown, callback: LookupCallback): void {
-  callback(null, host, isIPv6(host) ? 6 : 4);
+  callback(null, host, 0);
 }
 
 /** The system's name of a failure, for example `ENOBUFS`. */

@@ -6,6 +6,9 @@ import { SecretRow } from './secret.entity.js';
 
 /** The sealed records of a database. What it reads and writes goes through the `EntityManager` it is given. */
 export class SqlSecretReader implements SecretReader {
+  /** Of the query for one record; the same for every name, and made for every admission. */
+  #readSql: string | undefined;
+
   constructor(
     protected readonly tables: EntityManager,
     protected readonly sealer: RecordSealer,
@@ -13,11 +16,12 @@ export class SqlSecretReader implements SecretReader {
 
   async read(name: string): Promise<Buffer | undefined> {
     requireSecretName(name);
-    const row = await this.tables
+    this.#readSql ??= this.tables
       .createQueryBuilder(SecretRow, 'secret')
       .select('secret.record', 'record')
       .where('secret.name = :name', { name })
-      .getRawOne<{ record: Buffer }>();
+      .getQueryAndParameters()[0];
+    const [row] = await this.tables.query<{ record: Buffer }[]>(this.#readSql, [name]);
     return row === undefined ? undefined : this.sealer.open(name, row.record);
   }
 

@@ -16,7 +16,7 @@ import {
   Module,
   type Type,
 } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, NestFactory } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, NestFactory } from '@nestjs/core';
 import { GrpcMethod, GrpcStreamMethod } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { EMPTY } from 'rxjs';
@@ -36,9 +36,7 @@ import { DomainErrorFilter } from '../../src/grpc/domain-error.filter.js';
 import { FAILURE_LOG, failureLog } from '../../src/grpc/failure-log.js';
 import { GrpcServer } from '../../src/grpc/grpc-server.js';
 import { RenewableServerCredentials } from '../../src/grpc/server-credentials.js';
-import { StoreTimeInterceptor } from '../../src/grpc/store-time.interceptor.js';
 import { OPERATOR_ROLES, type OperatorAuthenticator, type OperatorRole } from '../../src/operators/caller.js';
-import { STORE_TIME } from '../../src/runtime.js';
 import { TestRoot } from './tls-material.js';
 
 /** What a fake handler is: the third argument of Nest's handlers, the call, comes last. */
@@ -142,6 +140,7 @@ export class TestDoor {
         connectionRefused: (reason) => this.refused.push(reason),
       },
       failures,
+      storeTime: { storeTime: () => ({ epoch: 1_700_000_000_000, sequence: 42 }) },
       descriptorSet: readFileSync('proto/descriptor-set.binpb'),
       shutdownGraceMs: settings.process.shutdownGrace,
       nodeHandlers: () => options.nodeHandlers ?? ['node.health'],
@@ -233,10 +232,8 @@ function testModule(options: TestDoorOptions, failures: object): DynamicModule {
     controllers,
     providers: [
       { provide: FAILURE_LOG, useValue: failures },
-      { provide: STORE_TIME, useValue: { storeTime: () => ({ epoch: 1_700_000_000_000, sequence: 42 }) } },
       { provide: APP_FILTER, useClass: DomainErrorFilter },
       { provide: APP_GUARD, useClass: CallerGuard },
-      { provide: APP_INTERCEPTOR, useClass: StoreTimeInterceptor },
     ],
   };
 }
