@@ -83,7 +83,19 @@ describe('certificate succession', () => {
     expect(withoutCertificate(device, first.fingerprint)).toBeUndefined();
   });
 
-  it('withdraws nothing that is not the current one', () => {
+  it('leaves nothing when neither of two approvals was collected, whichever is withdrawn first', () => {
+    const again = withNewCertificate(device, second);
+    for (const order of [
+      [first.fingerprint, second.fingerprint],
+      [second.fingerprint, first.fingerprint],
+    ] as const) {
+      const left = withoutCertificate(again, order[0]);
+      expect(left).toBeDefined();
+      expect(withoutCertificate(left!, order[1])).toBeUndefined();
+    }
+  });
+
+  it('withdraws nothing that the device does not have', () => {
     expect(withoutCertificate(device, second.fingerprint)).toBe(device);
   });
 });

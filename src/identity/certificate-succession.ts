@@ -14,13 +14,16 @@ export function withNewCertificate(identity: DeviceIdentity, issued: DeviceCerti
 
 /**
  * The identity after nobody collected `fingerprint`: only that certificate is withdrawn, and the one before is the newest
- * again, alive or to return with. `undefined` when it was the only one, so that the identity goes too.
+ * again, alive or to return with. A later approval may have made it the previous one: then it goes from there, or it would
+ * be the newest again once the later one is withdrawn too. `undefined` when it was the only one, so that the identity goes
+ * as well.
  */
 export function withoutCertificate(
   identity: DeviceIdentity,
   fingerprint: string,
 ): DeviceIdentity | undefined {
   const { current, previous } = identity;
+  if (previous?.fingerprint === fingerprint) return { ...identity, previous: null };
   if (current?.fingerprint !== fingerprint) return identity;
   return previous === null ? undefined : { ...identity, current: previous, previous: null };
 }

@@ -44,6 +44,10 @@ export interface WorldOptions {
   readonly limits?: Partial<PairingLimits>;
   /** Where new codes come from. */
   readonly mintRandom?: RandomBytes;
+  /** How codes become passwords, on both sides; the real way by default. */
+  readonly passwordOf?: typeof derivePassword;
+  /** Where the store is; by default a new directory on disk. */
+  readonly dataDir?: string;
 }
 
 const uncounted: PairingObserver = { pairingEnded: () => undefined, pairingDecided: () => undefined };
@@ -53,6 +57,7 @@ export class PairingWorld {
   readonly #passwords = new Map<string, Promise<PasswordScalars>>();
 
   private constructor(
+    private readonly options: WorldOptions,
     readonly temporary: TemporaryStore,
     readonly clock: ManualClock,
     readonly authority: CertificateAuthority,
@@ -68,7 +73,22 @@ export class PairingWorld {
 
   static async open(options: WorldOptions = {}): Promise<PairingWorld> {
     const clock = new ManualClock(START);
-    const temporary = await TemporaryStore.open({ clock });
+    const { dataDir } = options;
+    const temporary = await TemporaryStore.open({ clock, ...(dataDir === undefined ? {} : { dataDir }) });
+    return PairingWorld.#assemble(options, clock, temporary);
+  }
+
+  /** The same store after a restart of the process: what lived in memory is gone. This world is over. */
+  async restarted(): Promise<PairingWorld> {
+    await this.temporary.reopen();
+    return PairingWorld.#assemble(this.options, this.clock, this.temporary);
+  }
+
+  static async #assemble(
+    options: WorldOptions,
+    clock: ManualClock,
+    temporary: TemporaryStore,
+  ): Promise<PairingWorld> {
     const { unitOfWork, committed } = temporary.store;
     const authority = await unitOfWork.run((unit) =>
       CertificateAuthority.createOrLoad(unit, { trustDomain: 'test.palyra.internal', clock }),
@@ -91,6 +111,7 @@ export class PairingWorld {
     });
     const store = { unitOfWork, committed, clock, random: systemRandomBytes };
     return new PairingWorld(
+      options,
       temporary,
       clock,
       authority,
@@ -101,6 +122,7 @@ export class PairingWorld {
         random: options.mintRandom ?? systemRandomBytes,
         caKeyHash: () => authority.caKeyHash(),
         defaultEndpoint: () => 'localhost:7443',
+        ...(options.passwordOf === undefined ? {} : { passwordOf: options.passwordOf }),
       }),
       new PairingServer({
         ...store,
@@ -171,7 +193,8 @@ export class PairingWorld {
 
   /** Derived once a code: a hundred handshakes with one PIN need not stretch it a hundred times. */
   private async passwordOf(secretText: string): Promise<PasswordScalars> {
-    const known = this.#passwords.get(secretText) ?? derivePassword(parseCodeOrLink(secretText));
+    const passwordOf = this.options.passwordOf ?? derivePassword;
+    const known = this.#passwords.get(secretText) ?? passwordOf(parseCodeOrLink(secretText));
     this.#passwords.set(secretText, known);
     const { w0, w1 } = await known;
     return { w0: Buffer.from(w0), w1: Buffer.from(w1) };

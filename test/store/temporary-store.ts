@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OpenStoreOptions, Store } from '../../src/database/open-store.js';
@@ -14,7 +14,7 @@ export class TemporaryStore {
   ) {}
 
   static async open(options: Partial<OpenStoreOptions> = {}): Promise<TemporaryStore> {
-    const dataDir = await temporaryDirectory();
+    const dataDir = options.dataDir ?? (await temporaryDirectory());
     const store = await openStore({ dataDir, masterKey: { kind: 'default-key-file' }, ...options });
     return new TemporaryStore(dataDir, options, store);
   }
@@ -42,4 +42,14 @@ export class TemporaryStore {
 /** An empty private directory. */
 export function temporaryDirectory(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'palyra-store-'));
+}
+
+/** The same in main memory, where the system has a place for it: for thousands of commits that need not survive. */
+export async function memoryDirectory(): Promise<string> {
+  const shared = '/dev/shm';
+  const isThere = await access(shared, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? mkdtemp(join(shared, 'palyra-store-')) : temporaryDirectory();
 }

@@ -236,6 +236,11 @@ export const registry = [
   ]),
   ...inFile('src/identity/certificate-succession.ts', { rule: OVERLAP, test: succession }, [
     [
+      'a certificate that nobody collected comes back once the one after it is withdrawn',
+      '  if (previous?.fingerprint === fingerprint) return { ...identity, previous: null };\n',
+      '',
+    ],
+    [
       'the overlap is longer',
       'OVERLAP_AFTER_ADMISSION_MS = 60_000',
       'OVERLAP_AFTER_ADMISSION_MS = 90_000',
