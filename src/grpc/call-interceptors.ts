@@ -6,9 +6,11 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { DomainError } from '../errors/domain-error.js';
-import type { OperatorAuthenticator } from '../operators/caller.js';
+import type { Caller, OperatorAuthenticator } from '../operators/caller.js';
 import { unmapped } from '../network/network-address.js';
-import { identifyCaller } from './caller-of-call.js';
+import { identifyCaller, rememberProof } from './caller-of-call.js';
+import type { PeerAddress } from './connection-gate.js';
+import type { ProvenAs } from './connection-places.js';
 import type { FailureLog } from './failure-log.js';
 import { UnreadableRequest } from './message-rules.js';
 import { toStatus } from './status.js';
@@ -49,13 +51,25 @@ export function measureCalls(observer: CallObserver): ServerInterceptor {
   };
 }
 
+/** Where the door learns that somebody has shown itself on a connection, which then keeps its place. */
+export type ProveConnection = (peer: PeerAddress, as: ProvenAs) => void;
+
 /** Decides who calls, before a byte of the request is read, on every RPC of the server, the libraries' included. */
-export function identifyCallers(operators: OperatorAuthenticator, log: FailureLog): ServerInterceptor {
+export function identifyCallers(
+  operators: OperatorAuthenticator,
+  log: FailureLog,
+  prove: ProveConnection,
+): ServerInterceptor {
   return (method, call) =>
     listening(call, {
       onReceiveMetadata: (metadata, next) => {
         identify(metadata, call, operators).then(
-          () => {
+          (caller) => {
+            const peer = call.getConnectionInfo();
+            if (caller.kind === 'operator') prove(peer, 'operator');
+            rememberProof(metadata, () => {
+              prove(peer, 'device');
+            });
             next(metadata);
           },
           (error: unknown) => {
@@ -71,7 +85,7 @@ function identify(
   metadata: Metadata,
   call: InterceptedCall,
   operators: OperatorAuthenticator,
-): Promise<unknown> {
+): Promise<Caller> {
   const source = unmapped(call.getConnectionInfo().remoteAddress ?? 'unknown');
   return identifyCaller(metadata, source, operators);
 }

@@ -1,35 +1,43 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { type HostPort, sourceOf } from '../network/network-address.js';
-
-export interface ConnectionLimits {
-  readonly maxConnections: number;
-  /** From one IPv4 address or one IPv6 /64. */
-  readonly maxConnectionsPerAddress: number;
-}
-
-export type GateRefusal = 'total' | 'address';
+import {
+  type ConnectionLimits,
+  ConnectionPlaces,
+  type GateBound,
+  type ProvenAs,
+} from './connection-places.js';
 
 /** What the gate tells of itself. */
 export interface GateObserver {
   connectionsChanged(open: number): void;
-  connectionRefused(reason: GateRefusal): void;
+  connectionRefused(bound: GateBound): void;
+  /** A connection on which nobody had shown itself made room for a newer one. */
+  connectionEvicted(bound: GateBound): void;
+}
+
+/** A connection as a call on it names it. */
+export interface PeerAddress {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
 }
 
 /**
- * The listening TCP socket of the gRPC door. A connection over a bound is reset before TLS is spent on it, and its place
- * is free the moment the socket is closed, however that comes about.
+ * The listening TCP socket of the gRPC door. At a bound a newcomer takes the place of a connection on which nobody has
+ * shown itself, or else is reset before TLS is spent on it; a place is free the moment the socket is closed, however that
+ * comes about.
  */
 export class ConnectionGate {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  readonly #bySource = new Map<string, number>();
+  readonly #places: ConnectionPlaces<Socket>;
+  readonly #sockets = new Map<string, Socket>();
 
   /** @param accept Takes over each socket that is let in. */
   constructor(
-    private readonly limits: ConnectionLimits,
+    limits: ConnectionLimits,
     private readonly observer: GateObserver,
     private readonly accept: (socket: Socket) => void,
   ) {
+    this.#places = new ConnectionPlaces(limits);
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.admit(socket);
     });
@@ -57,44 +65,45 @@ export class ConnectionGate {
   /** Ends what is still open. */
   destroy(): void {
     this.close();
-    for (const socket of this.#sockets) {
+    for (const socket of this.#sockets.values()) {
       socket.destroy();
     }
   }
 
+  /** Somebody has shown itself on this connection: it keeps its place. */
+  prove(peer: PeerAddress, as: ProvenAs): void {
+    const socket = this.#sockets.get(nameOf(peer));
+    if (socket !== undefined) this.#places.prove(socket, as);
+  }
+
   private admit(socket: Socket): void {
     socket.on('error', () => undefined);
-    const source = sourceOf(socket.remoteAddress ?? 'unknown');
-    const refusal = this.refusal(source);
-    if (refusal !== undefined) {
-      this.observer.connectionRefused(refusal);
+    const admission = this.#places.admit(socket, sourceOf(socket.remoteAddress ?? 'unknown'));
+    if (!admission.admitted) {
+      this.observer.connectionRefused(admission.bound);
       socket.resetAndDestroy();
       return;
     }
-    this.count(socket, source);
+    if (admission.evicted !== undefined) {
+      this.observer.connectionEvicted(admission.evicted.bound);
+      admission.evicted.connection.destroy();
+    }
+    this.keep(socket);
     this.accept(socket);
   }
 
-  private refusal(source: string): GateRefusal | undefined {
-    if (this.#sockets.size >= this.limits.maxConnections) {
-      return 'total';
-    }
-    return (this.#bySource.get(source) ?? 0) >= this.limits.maxConnectionsPerAddress ? 'address' : undefined;
-  }
-
-  private count(socket: Socket, source: string): void {
-    this.#sockets.add(socket);
-    this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1);
-    this.observer.connectionsChanged(this.#sockets.size);
+  private keep(socket: Socket): void {
+    const name = nameOf(socket);
+    this.#sockets.set(name, socket);
+    this.observer.connectionsChanged(this.#places.open);
     socket.once('close', () => {
-      this.#sockets.delete(socket);
-      const left = (this.#bySource.get(source) ?? 1) - 1;
-      if (left === 0) {
-        this.#bySource.delete(source);
-      } else {
-        this.#bySource.set(source, left);
-      }
-      this.observer.connectionsChanged(this.#sockets.size);
+      // A peer that comes back from the same port has a new socket under this name by now.
+      if (this.#sockets.get(name) === socket) this.#sockets.delete(name);
+      this.#places.leave(socket);
+      this.observer.connectionsChanged(this.#places.open);
     });
   }
 }
+
+const nameOf = ({ remoteAddress, remotePort }: PeerAddress): string =>
+  `${remoteAddress ?? 'unknown'}|${remotePort ?? 0}`;

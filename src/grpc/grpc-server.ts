@@ -174,7 +174,9 @@ export class GrpcServer extends ServerGrpc {
         measureCalls(observer),
         this.#streams.interceptor,
         boundRequests(settings.receiveTimeout),
-        identifyCallers(operators, failures),
+        identifyCallers(operators, failures, (peer, as) => {
+          this.#gate.prove(peer, as);
+        }),
         sendStoreTime(storeTime),
       ],
     };

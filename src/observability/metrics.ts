@@ -2,7 +2,8 @@ import { status } from '@grpc/grpc-js';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { StoreTime } from '../database/unit-of-work.js';
 import type { CallObserver } from '../grpc/call-interceptors.js';
-import type { GateObserver, GateRefusal } from '../grpc/connection-gate.js';
+import type { GateObserver } from '../grpc/connection-gate.js';
+import type { GateBound } from '../grpc/connection-places.js';
 import type { QuicEvent, QuicObserver } from '../quic/quic-observer.js';
 
 /** What the gauges read when somebody scrapes. */
@@ -29,6 +30,11 @@ export class Metrics implements CallObserver, GateObserver, QuicObserver {
   readonly #refused = this.counter('palyra_grpc_connections_refused_total', 'gRPC connections over a bound', [
     'bound',
   ]);
+  readonly #evicted = this.counter(
+    'palyra_grpc_connections_evicted_total',
+    'gRPC connections on which nobody had shown itself and that made room for newer ones',
+    ['bound'],
+  );
   readonly #pairing = this.counter('palyra_pairing_handshakes_total', 'Pairing handshakes by outcome', [
     'outcome',
   ]);
@@ -76,8 +82,12 @@ export class Metrics implements CallObserver, GateObserver, QuicObserver {
     this.#connections.set(open);
   }
 
-  connectionRefused(bound: GateRefusal): void {
+  connectionRefused(bound: GateBound): void {
     this.#refused.inc({ bound });
+  }
+
+  connectionEvicted(bound: GateBound): void {
+    this.#evicted.inc({ bound });
   }
 
   /** @param outcome One of a fixed set of words, as `paired`, `refused`, `malformed`. */

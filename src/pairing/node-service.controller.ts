@@ -13,7 +13,7 @@ import type {
   RenewResponse,
 } from '../generated/palyra/controlplane/v1/node_service.js';
 import type { TrustBundle } from '../generated/palyra/controlplane/v1/trust_bundle.js';
-import { callerOf } from '../grpc/caller-of-call.js';
+import { callerOf, deviceProved } from '../grpc/caller-of-call.js';
 import { cancellationOf, writeStream } from '../grpc/write-stream.js';
 import { Renewals } from '../identity/renewals.js';
 import { Metrics } from '../observability/metrics.js';
@@ -57,8 +57,7 @@ export class NodeServiceController {
     _metadata: Metadata,
     call: ServerWritableStream<CollectRequest, CollectResponse>,
   ): Observable<never> {
-    const { source } = callerOf(call);
-    return writeStream(call, this.collected(request.token, source, cancellationOf(call)));
+    return writeStream(call, this.collected(request.token, call));
   }
 
   @GrpcMethod('NodeService', 'renew')
@@ -68,6 +67,7 @@ export class NodeServiceController {
     call: ServerUnaryCall<RenewRequest, RenewResponse>,
   ): Promise<RenewResponse> {
     const { chain, issuedAt, expiresAt } = await this.renewals.renew(request, callerOf(call).source);
+    deviceProved(call);
     return {
       certificateChain: [...chain],
       bundle: bundleToProto(this.cluster),
@@ -83,10 +83,12 @@ export class NodeServiceController {
 
   private async *collected(
     token: Buffer,
-    source: string,
-    signal: AbortSignal,
+    call: ServerWritableStream<CollectRequest, CollectResponse>,
   ): AsyncGenerator<CollectResponse> {
-    for await (const state of this.collection.watch(token, source, signal)) {
+    const { source } = callerOf(call);
+    for await (const state of this.collection.watch(token, source, cancellationOf(call))) {
+      // Only a token that leads to a request gets this far.
+      deviceProved(call);
       yield collectResponse(state, bundleToProto(this.cluster));
     }
   }

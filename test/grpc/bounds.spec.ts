@@ -3,7 +3,8 @@ import { type Http2Session, connect as connectHttp2 } from 'node:http2';
 import { type Socket, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { TestDoor } from './test-door.js';
+import { ControlPlaneService } from '../../src/generated/palyra/controlplane/v1/control_plane.js';
+import { TestDoor, roleMetadata, statusOfCall } from './test-door.js';
 
 describe('bounds of the gRPC door', () => {
   let door: TestDoor;
@@ -47,14 +48,20 @@ describe('bounds of the gRPC door', () => {
     expect(settings.maxConcurrentStreams).toBe(32);
   });
 
-  it('resets connections over the bound of all, and gives places back', async () => {
+  it('makes room at the bound of all, and resets newcomers once nobody is left who has shown nothing', async () => {
     door = await TestDoor.open({ environment: { PALYRA_GRPC_MAX_CONNECTIONS: '2' } });
     const first = tcp();
     expect(await refused(first)).toBe(false);
-    expect(await refused(tcp())).toBe(false);
+    const evicted = once(first.resume(), 'close');
+    for (const client of [door.controlPlane(), door.controlPlane()]) {
+      const status = await statusOfCall(client, ControlPlaneService.getStatus, roleMetadata('viewer'));
+      expect(status.code).toBe(0);
+    }
+    await evicted;
+    expect(door.evicted).toEqual(['total']);
     expect(await refused(tcp())).toBe(true);
     expect(door.refused).toEqual(['total']);
-    first.destroy();
+    door.clients[0]!.close();
     while (door.openConnections > 1) await sleep(5);
     expect(await refused(tcp())).toBe(false);
   });

@@ -61,6 +61,7 @@ export class TestDoor {
   readonly failures: { fields: object; message: string }[] = [];
   readonly ended: { method: string; code: number }[] = [];
   readonly refused: string[] = [];
+  readonly evicted: string[] = [];
   openConnections = 0;
 
   private constructor(
@@ -137,7 +138,8 @@ export class TestDoor {
         connectionsChanged: (open) => {
           this.openConnections = open;
         },
-        connectionRefused: (reason) => this.refused.push(reason),
+        connectionRefused: (bound) => this.refused.push(bound),
+        connectionEvicted: (bound) => this.evicted.push(bound),
       },
       failures,
       storeTime: { storeTime: () => ({ epoch: 1_700_000_000_000, sequence: 42 }) },

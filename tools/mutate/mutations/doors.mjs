@@ -7,6 +7,7 @@ const BOUNDS = 'DESIGN §1: bounds';
 const SECRETS = 'DESIGN §9.1';
 
 const callers = 'test/grpc/callers.spec.ts';
+const places = 'src/grpc/connection-places.spec.ts';
 const bounds = 'test/grpc/bounds.spec.ts';
 const door = 'test/grpc/door.spec.ts';
 const policy = 'test/grpc/policy.spec.ts';
@@ -192,19 +193,45 @@ export const grpcAndHttp = [
       '      void text;\n',
     ],
   ]),
-  ...inFile('src/grpc/connection-gate.ts', { rule: BOUNDS, test: door, only: 'by address' }, [
+  ...inFile('src/grpc/connection-places.ts', { rule: BOUNDS, test: places }, [
     [
       'connections are not bounded',
-      'if (this.#sockets.size >= this.limits.maxConnections) {',
-      'if (false) {',
-      { test: bounds, only: 'of all' },
+      "return this.#holders.size >= this.limits.maxConnections ? 'total' : undefined;",
+      'return undefined;',
     ],
     [
       'one address may take every connection',
-      'return (this.#bySource.get(source) ?? 0) >= this.limits.maxConnectionsPerAddress ?',
-      'return false ?',
+      "    if (open >= this.limits.maxConnectionsPerAddress) return 'address';\n",
+      '',
     ],
-    ['a place is not given back', '      this.#sockets.delete(socket);\n', ''],
+    ['a place is not given back', '    source.open -= 1;\n', ''],
+    [
+      'devices fill the places that are kept for operators',
+      '      if (this.#devices >= this.mostDevices) return;\n',
+      '',
+    ],
+    [
+      'an operator loses its place to a stranger',
+      '    holder.source.strangers.delete(connection);\n',
+      '',
+      { only: 'have shown themselves' },
+    ],
+    [
+      'a flood takes the place of others',
+      'if (source.strangers.size > (most?.strangers.size ?? 0)) most = source;',
+      'most ??= source;',
+    ],
+  ]),
+  ...inFile('src/grpc/connection-gate.ts', { rule: BOUNDS, test: door, only: 'by address' }, [
+    ['an evicted connection goes on', '      admission.evicted.connection.destroy();\n', ''],
+    ['a place is not given back', '      this.#places.leave(socket);\n', ''],
+  ]),
+  ...inFile('src/grpc/call-interceptors.ts', { rule: BOUNDS, test: door, only: 'by address' }, [
+    [
+      'a token gives no hold on a place',
+      "            if (caller.kind === 'operator') prove(peer, 'operator');\n",
+      '',
+    ],
   ]),
   ...inFile('src/grpc/status.ts', { rule: SECRETS, test: door, only: 'nobody foresaw' }, [
     [
