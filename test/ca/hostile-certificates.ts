@@ -96,6 +96,10 @@ const TWISTS = {
     reason: 'san',
     names: ({ trustDomain }) => [uri(`spiffe://${trustDomain}/control-plane`)],
   },
+  operator_uri: {
+    reason: 'san',
+    names: ({ trustDomain }) => [uri(`spiffe://${trustDomain}/operator/7zk4m9qx`)],
+  },
   lower_case_device_id: {
     reason: 'san',
     names: ({ trustDomain, deviceId }) => [uri(`spiffe://${trustDomain}/device/${deviceId.toLowerCase()}`)],
