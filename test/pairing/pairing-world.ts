@@ -14,18 +14,19 @@ import { PairingCodes } from '../../src/pairing/pairing-codes.js';
 import { PairingDecisions } from '../../src/pairing/pairing-decisions.js';
 import type { PairingObserver } from '../../src/pairing/pairing-observer.js';
 import { PairingQueue } from '../../src/pairing/pairing-queue.js';
-import { PairingServer } from '../../src/pairing/pairing-server.js';
+import { PairingServer, type PairingSession } from '../../src/pairing/pairing-server.js';
 import { RequestChanges } from '../../src/pairing/request-changes.js';
 import { type PairingLimits, StartLimits } from '../../src/pairing/start-limits.js';
 import { parseCodeOrLink } from '../../src/pairing/protocol/link.js';
 import { type ConfirmedServer, startHandshake } from '../../src/pairing/protocol/device-handshake.js';
-import { parseWelcome } from '../../src/pairing/protocol/messages.js';
+import { type CheckedHello, type Proof, parseWelcome } from '../../src/pairing/protocol/messages.js';
 import { type PasswordScalars, derivePassword } from '../../src/pairing/protocol/password.js';
 import { DeviceConnections } from '../../src/quic/device-connections.js';
 import { type RandomBytes, systemRandomBytes } from '../../src/random/random-bytes.js';
 import { Scalar } from '../../src/spake2plus/p256.js';
 import { ManualClock } from '../../src/time/clock.js';
 import { TemporaryStore } from '../store/temporary-store.js';
+import { type Observed, observedStore } from './observed-store.js';
 
 const START = 1_780_000_000_000;
 const REQUEST_TTL_MS = 24 * 3_600_000;
@@ -46,6 +47,8 @@ export interface WorldOptions {
   readonly mintRandom?: RandomBytes;
   /** How codes become passwords, on both sides; the real way by default. */
   readonly passwordOf?: typeof derivePassword;
+  /** Is told what the handshake's server asks of the store. */
+  readonly observed?: Observed;
   /** Where the store is; by default a new directory on disk. */
   readonly dataDir?: string;
 }
@@ -126,6 +129,7 @@ export class PairingWorld {
       }),
       new PairingServer({
         ...store,
+        ...(options.observed === undefined ? {} : observedStore(store, options.observed)),
         limits: new StartLimits({ ...NO_LIMITS, ...options.limits }, clock),
         welcomeFields: () => cluster.welcomeFields(),
         requestTtlMs: REQUEST_TTL_MS,
@@ -166,10 +170,7 @@ export class PairingWorld {
   }
 
   /** The handshake up to a believed welcome. Rejects as the device does when the code is wrong. */
-  async hello(
-    device: TestDevice,
-    secretText: string,
-  ): Promise<{ confirmed: ConfirmedServer; session: Awaited<ReturnType<PairingServer['begin']>> }> {
+  async hello(device: TestDevice, secretText: string): Promise<BelievedHandshake> {
     const code = parseCodeOrLink(secretText);
     const handshake = startHandshake({
       codeId: code.codeId,
@@ -184,7 +185,8 @@ export class PairingWorld {
     });
     const session = await this.server.begin(handshake.hello, '198.51.100.7');
     try {
-      return { confirmed: handshake.handleWelcome(parseWelcome(session.welcome)), session };
+      const confirmed = handshake.handleWelcome(parseWelcome(session.welcome));
+      return { hello: handshake.hello, confirmed, session };
     } catch (error) {
       session.end();
       throw error;
@@ -200,8 +202,8 @@ export class PairingWorld {
     return { w0: Buffer.from(w0), w1: Buffer.from(w1) };
   }
 
-  /** A stranger who knows an id and no secret: it takes any welcome and answers with a proof out of thin air. */
-  async guess(codeId: string): Promise<never> {
+  /** What somebody sends who knows an id and no secret: a hello, and a proof out of thin air. */
+  stranger(codeId: string): { hello: CheckedHello; proof: Proof } {
     const device = newTestDevice();
     const { hello } = startHandshake({
       codeId,
@@ -213,8 +215,14 @@ export class PairingWorld {
       csr: device.csr,
       x: Scalar.random(systemRandomBytes),
     });
-    const session = await this.server.begin(hello, '203.0.113.9');
     const proof = { confirmP: Buffer.alloc(32, 1), csr: device.csr, identitySignature: Buffer.alloc(64) };
+    return { hello, proof };
+  }
+
+  /** A stranger who takes any welcome. */
+  async guess(codeId: string): Promise<never> {
+    const { hello, proof } = this.stranger(codeId);
+    const session = await this.server.begin(hello, '203.0.113.9');
     try {
       await session.finish(proof);
     } finally {
@@ -243,6 +251,12 @@ export class PairingWorld {
     const entries = await this.temporary.store.auditLog.entries({ after: 0, limit: 1000 });
     return entries.map((entry) => entry.action);
   }
+}
+
+export interface BelievedHandshake {
+  readonly hello: CheckedHello;
+  readonly confirmed: ConfirmedServer;
+  readonly session: PairingSession;
 }
 
 export interface TestDevice {

@@ -1,8 +1,6 @@
 import { CertificateRow } from '../../../src/ca/certificate.entity.js';
 import { DomainError } from '../../../src/errors/domain-error.js';
-import type { PairingSession } from '../../../src/pairing/pairing-server.js';
-import type { ConfirmedServer } from '../../../src/pairing/protocol/device-handshake.js';
-import { type PairingWorld, admin } from '../pairing-world.js';
+import { type BelievedHandshake, type PairingWorld, admin } from '../pairing-world.js';
 import { Cast } from './cast.js';
 import { type Facts, StoredFacts } from './stored-facts.js';
 import type { Operation } from './pairing-model.js';
@@ -12,11 +10,6 @@ const DAY_MS = 86_400_000;
 interface MadeCode {
   readonly codeId: string;
   readonly secretText: string;
-}
-
-interface OpenHandshake {
-  readonly confirmed: ConfirmedServer;
-  readonly session: PairingSession;
 }
 
 interface MadeRequest {
@@ -30,7 +23,7 @@ interface MadeRequest {
 export class PairingDriver {
   readonly #cast = new Cast();
   readonly #codes = new Map<string, MadeCode>();
-  readonly #handshakes = new Map<string, OpenHandshake>();
+  readonly #handshakes = new Map<string, BelievedHandshake>();
   readonly #requests = new Map<string, MadeRequest>();
 
   private constructor(

@@ -327,6 +327,13 @@ const tries = [
     ['tries are not limited', 'return tries <= TRIES_PER_PIN;', 'return true;'],
     ['tries are not counted', 'const tries = (before?.tries ?? 0) + 1;', 'const tries = before?.tries ?? 0;'],
   ]),
+  ...inFile('src/pairing/pairing-server.ts', { rule: TRIES, test: 'test/pairing/pairing-oracle.spec.ts' }, [
+    [
+      'a spent code costs less than a live one',
+      'const row = await tables.findOneBy(PairingCodeRow, { codeId });\n    const live',
+      'const row = mayTry ? await tables.findOneBy(PairingCodeRow, { codeId }) : null;\n    const live',
+    ],
+  ]),
   ...inFile('src/pairing/pairing-server.ts', { rule: TRIES, test: live }, [
     [
       'a try is looked at before it is counted',
