@@ -21,7 +21,7 @@ const atTheEdge = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist/', 'dist-bench/', 'coverage/', 'reports/', 'src/generated/', 'node_modules/'] },
+  { ignores: ['.cache', 'dist/', 'dist-bench/', 'coverage/', 'reports/', 'src/generated/', 'node_modules/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

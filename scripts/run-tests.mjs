@@ -3,12 +3,14 @@
 // Arguments go to Jest, for example `npm test -- src/pairing`.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { setUpAioquic } from './setup-aioquic.mjs';
 
 const report = 'reports/jest.json';
 mkdirSync('reports', { recursive: true });
 rmSync(report, { force: true });
 
 run('npx', ['--no-install', 'nest', 'build']);
+if (!setUpAioquic() && process.env.PALYRA_TEST_AIOQUIC === 'required') process.exit(1);
 const jest = spawnSync(
   process.execPath,
   [
