@@ -4,6 +4,8 @@ import { ConnectionBounds, DEFAULT_CONNECTION_LIMITS, type Slot } from './connec
 
 const limits = { maxHandshakes: 4, maxHandshakesPerSource: 2, maxConnections: 3, maxConnectionsPerDevice: 2 };
 
+const stays = (): boolean => false;
+
 const taken = (reservation: ReturnType<ConnectionBounds['reserveConnection']>): Slot => {
   if (!reservation.ok) throw new Error(reservation.reason);
   return reservation.slot;
@@ -21,9 +23,9 @@ describe('ConnectionBounds', () => {
 
   it('bounds handshakes by source, a /64 being one', () => {
     const bounds = new ConnectionBounds(limits);
-    taken(bounds.reserveHandshake('2001:db8::1'));
-    taken(bounds.reserveHandshake('2001:db8::2'));
-    expect(bounds.reserveHandshake('2001:db8::ffff:1')).toEqual({
+    taken(bounds.reserveHandshake('2001:db8::1', stays));
+    taken(bounds.reserveHandshake('2001:db8::2', stays));
+    expect(bounds.reserveHandshake('2001:db8::ffff:1', stays)).toEqual({
       ok: false,
       reason: 'handshakes_of_source_full',
     });
@@ -33,8 +35,34 @@ describe('ConnectionBounds', () => {
 
   it('bounds handshakes of all sources', () => {
     const bounds = new ConnectionBounds(limits);
-    for (let source = 1; source <= 4; source += 1) taken(bounds.reserveHandshake(`192.0.2.${source}`));
-    expect(bounds.reserveHandshake('192.0.2.5')).toEqual({ ok: false, reason: 'handshakes_full' });
+    for (let source = 1; source <= 4; source += 1) taken(bounds.reserveHandshake(`192.0.2.${source}`, stays));
+    expect(bounds.reserveHandshake('192.0.2.5', stays)).toEqual({ ok: false, reason: 'handshakes_full' });
+    expect(bounds.handshakesInProgress).toBe(4);
+  });
+
+  it('has the source that holds most leave its oldest handshake to one that holds fewer', () => {
+    const bounds = new ConnectionBounds(limits);
+    const left: string[] = [];
+    const come = (host: string, name: string): ReturnType<ConnectionBounds['reserveHandshake']> => {
+      const reservation = bounds.reserveHandshake(host, () => {
+        if (!reservation.ok || name === 'b1') return false;
+        left.push(name);
+        reservation.slot.release();
+        return true;
+      });
+      return reservation;
+    };
+    for (const name of ['a1', 'a2']) taken(come('192.0.2.1', name));
+    for (const name of ['b1', 'b2']) taken(come('192.0.2.2', name));
+    expect(bounds.handshakeRefusal('192.0.2.3')).toBeUndefined();
+    taken(come('192.0.2.3', 'c1'));
+    expect(left).toEqual(['a1']);
+    // The oldest of the fullest will not go (its peer has finished); the next one does.
+    taken(come('192.0.2.4', 'd1'));
+    expect(left).toEqual(['a1', 'b2']);
+    // Now each has one: nobody holds more than the newcomer would.
+    expect(come('192.0.2.5', 'e1')).toEqual({ ok: false, reason: 'handshakes_full' });
+    expect(come('192.0.2.3', 'c2')).toEqual({ ok: false, reason: 'handshakes_full' });
     expect(bounds.handshakesInProgress).toBe(4);
   });
 

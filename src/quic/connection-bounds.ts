@@ -19,6 +19,12 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
 export type BoundReason =
   'handshakes_full' | 'handshakes_of_source_full' | 'connections_full' | 'connections_of_device_full';
 
+/**
+ * Asks the holder of a place to leave it to somebody else: ends what it is for and releases its slot before it returns, or
+ * returns false and keeps it.
+ */
+export type GiveWay = () => boolean;
+
 /** A reserved place. Giving it back a second time does nothing, so every way a connection ends may do so. */
 export interface Slot {
   release(): void;
@@ -56,15 +62,23 @@ export class ConnectionBounds {
   /** Why an Initial would be turned away before TLS is spent on it; reserves nothing. */
   handshakeRefusal(host: string): BoundReason | undefined {
     if (this.#connections.isFull) return 'connections_full';
-    if (this.#handshakes.isFull) return 'handshakes_full';
-    return this.#handshakes.isFullFor(sourceOf(host)) ? 'handshakes_of_source_full' : undefined;
+    const source = sourceOf(host);
+    if (this.#handshakes.isFullFor(source)) return 'handshakes_of_source_full';
+    return this.#handshakes.isFull && !this.#handshakes.hasFullerThan(source) ? 'handshakes_full' : undefined;
   }
 
-  reserveHandshake(host: string): Reservation {
+  /**
+   * A source that holds fewer places than another takes one of that one's when all are taken, the oldest first: a few
+   * addresses that let their handshakes stall cannot keep everybody else out.
+   */
+  reserveHandshake(host: string, giveWay: GiveWay): Reservation {
     const reason = this.handshakeRefusal(host);
-    return reason === undefined
-      ? { ok: true, slot: this.#handshakes.reserve(sourceOf(host)) }
-      : { ok: false, reason };
+    if (reason !== undefined) return { ok: false, reason };
+    const source = sourceOf(host);
+    if (this.#handshakes.isFull && !this.#handshakes.makeRoomFor(source)) {
+      return { ok: false, reason: 'handshakes_full' };
+    }
+    return { ok: true, slot: this.#handshakes.reserve(source, giveWay) };
   }
 
   reserveConnection(deviceId: string): Reservation {
@@ -74,9 +88,12 @@ export class ConnectionBounds {
   }
 }
 
+const NEVER: GiveWay = () => false;
+
 /** Counts places in all and by key. */
 class SlotGroup {
-  readonly #byKey = new Map<string, number>();
+  /** The places of each key, oldest first. */
+  readonly #byKey = new Map<string, Set<GiveWay>>();
   #size = 0;
 
   constructor(
@@ -93,26 +110,43 @@ class SlotGroup {
   }
 
   isFullFor(key: string): boolean {
-    return (this.#byKey.get(key) ?? 0) >= this.perKey;
+    return this.#sizeOf(key) >= this.perKey;
   }
 
-  reserve(key: string): Slot {
+  /** Whether another key would still hold as many places as `key` after leaving it one. */
+  hasFullerThan(key: string): boolean {
+    return this.#fullest().size > this.#sizeOf(key) + 1;
+  }
+
+  /** Has the fullest key leave a place to `key`, its oldest if that may. Returns whether one was left. */
+  makeRoomFor(key: string): boolean {
+    if (!this.hasFullerThan(key)) return false;
+    for (const giveWay of [...this.#fullest()]) if (giveWay()) return true;
+    return false;
+  }
+
+  reserve(key: string, giveWay: GiveWay = NEVER): Slot {
+    const places = this.#byKey.get(key) ?? new Set();
+    const place: GiveWay = () => giveWay();
+    this.#byKey.set(key, places.add(place));
     this.#size += 1;
-    this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + 1);
-    let held = true;
     return {
       release: () => {
-        if (!held) return;
-        held = false;
+        if (!places.delete(place)) return;
         this.#size -= 1;
-        this.#forget(key);
+        if (places.size === 0 && this.#byKey.get(key) === places) this.#byKey.delete(key);
       },
     };
   }
 
-  #forget(key: string): void {
-    const left = (this.#byKey.get(key) ?? 1) - 1;
-    if (left === 0) this.#byKey.delete(key);
-    else this.#byKey.set(key, left);
+  #sizeOf(key: string): number {
+    return this.#byKey.get(key)?.size ?? 0;
+  }
+
+  /** The places of the key that holds the most. */
+  #fullest(): ReadonlySet<GiveWay> {
+    let fullest: ReadonlySet<GiveWay> = new Set();
+    for (const places of this.#byKey.values()) if (places.size > fullest.size) fullest = places;
+    return fullest;
   }
 }

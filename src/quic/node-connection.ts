@@ -18,6 +18,7 @@ import type { ConnectionEnd, ConnectionOwner, QuicConnection } from './quic-conn
 import type { QuicObserver } from './quic-observer.js';
 import type { QuicSettings } from './quic-settings.js';
 import { isOverBudget } from './receive-budget.js';
+import { TRANSPORT_ERROR } from './refusal-packet.js';
 
 /** Port to the registry of devices. */
 export interface IdentityReader {
@@ -95,6 +96,21 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     this.#endsAt = at;
     this.#endReason = reason;
     this.connection.mark();
+  }
+
+  /**
+   * Leaves its place among the handshakes to somebody else, as long as the peer has not finished its own; returns whether
+   * it did.
+   */
+  giveWay(): boolean {
+    if (this.#state !== 'handshaking') return false;
+    this.context.observer.observe({
+      event: 'handshake_turned_away',
+      reason: 'gave_way',
+      remote: formatHostPort(this.remote),
+    });
+    this.connection.close(false, TRANSPORT_ERROR.connection_refused);
+    return true;
   }
 
   /** Drops it without waiting for late packets. */

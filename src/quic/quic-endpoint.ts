@@ -278,9 +278,10 @@ export class QuicEndpoint implements NodeConnections {
   }
 
   #accept(destinationId: Buffer, originalDestinationId: Buffer, datagram: Buffer, from: HostPort): void {
-    const reservation = this.#bounds.reserveHandshake(from.host);
-    if (!reservation.ok) return;
     const id = Buffer.from(destinationId);
+    const giveWay = (): boolean => this.#connections.get(keyOf(id))?.giveWay() ?? false;
+    const reservation = this.#bounds.reserveHandshake(from.host, giveWay);
+    if (!reservation.ok) return;
     const connection = this.#connect(id, originalDestinationId, from, reservation.slot);
     if (connection === undefined) {
       reservation.slot.release();

@@ -12,7 +12,8 @@ export type QuicEvent =
   | { readonly event: 'socket_failed'; readonly error: unknown }
   | {
       readonly event: 'handshake_turned_away';
-      readonly reason: BoundReason | 'going_away';
+      /** `gave_way`: it was under way, and left its place to an address that had fewer. */
+      readonly reason: BoundReason | 'going_away' | 'gave_way';
       readonly remote: string;
     }
   | { readonly event: 'handshake_timed_out'; readonly remote: string }

@@ -105,6 +105,22 @@ describe('bounds of the QUIC door', () => {
     expect(door.observer.count('handshake_turned_away.handshakes_full')).toBe(1);
   });
 
+  it('lets a device in though a few addresses hold every handshake, and ends the oldest of theirs', async () => {
+    await open({ settings: { maxHandshakes: 4, maxHandshakesPerSource: 2 } });
+    const stalled: RawPeer[] = [];
+    for (const from of ['127.0.0.2', '127.0.0.2', '127.0.0.3', '127.0.0.3']) {
+      const peer = await stranger(from);
+      await peer.halfOpen();
+      stalled.push(peer);
+    }
+    expect(door.endpoint.handshakesInProgress).toBe(4);
+    expect(await door.attempt(await door.enrolled())).toBe('answered');
+    expect(door.observer.count('handshake_turned_away.gave_way')).toBe(1);
+    await stalled[0]!.runUntil(() => stalled[0]!.native.peerError() !== null);
+    expect(stalled[0]!.native.peerError()?.errorCode).toBe(2);
+    expect(door.endpoint.handshakesInProgress).toBe(3);
+  });
+
   it('gives the slot of an aborted handshake back at once', async () => {
     await open({});
     const peer = await stranger();

@@ -154,14 +154,24 @@ export const quic = [
   ...inFile('src/quic/connection-bounds.ts', { rule: BOUNDS, test: counting }, [
     [
       'a full door spends TLS on strangers',
-      "    if (this.#connections.isFull) return 'connections_full';\n    if (this.#handshakes.isFull)",
-      '    if (this.#handshakes.isFull)',
+      "    if (this.#connections.isFull) return 'connections_full';\n    const source",
+      '    const source',
     ],
-    ['handshakes are not bounded', "    if (this.#handshakes.isFull) return 'handshakes_full';\n", ''],
+    ['handshakes are not bounded', '    return this.#size >= this.total;', '    return false;'],
+    [
+      'a few addresses that stall keep everybody out',
+      '    return this.#fullest().size > this.#sizeOf(key) + 1;',
+      '    return false;',
+    ],
+    [
+      'a handshake that its peer has finished gives way',
+      '    for (const giveWay of [...this.#fullest()]) if (giveWay()) return true;\n    return false;',
+      '    for (const giveWay of [...this.#fullest()]) return giveWay();\n    return false;',
+    ],
     [
       'one address may take every handshake',
-      "return this.#handshakes.isFullFor(sourceOf(host)) ? 'handshakes_of_source_full' : undefined;",
-      'return undefined;',
+      "    if (this.#handshakes.isFullFor(source)) return 'handshakes_of_source_full';\n",
+      '',
     ],
     [
       'connections are not bounded',
@@ -173,7 +183,11 @@ export const quic = [
       "    if (this.#connections.isFullFor(deviceId)) return { ok: false, reason: 'connections_of_device_full' };\n",
       '',
     ],
-    ['a place is given back twice', '        if (!held) return;\n', ''],
+    [
+      'a place is given back twice',
+      '        if (!places.delete(place)) return;\n',
+      '        places.delete(place);\n',
+    ],
   ]),
   ...inFile('src/network/network-address.ts', { rule: BOUNDS, test: 'src/network/network-address.spec.ts' }, [
     ['one host has 2^64 addresses', '.slice(0, 4)', '.slice(0, 8)'],
