@@ -17,6 +17,7 @@ import { PairingModule } from './pairing/pairing.module.js';
 import { QuicModule } from './quic/quic.module.js';
 import { CLOCK, type Runtime, SETTINGS, UNIT_OF_WORK } from './runtime.js';
 import { RuntimeModule } from './runtime.module.js';
+import { BackupModule } from './store/backup.module.js';
 import { StoreModule } from './store/store.module.js';
 import type { Clock } from './time/clock.js';
 
@@ -28,7 +29,16 @@ export interface AppParts extends ObservabilityParts {
 
 /** The whole service; one filter and one guard for all doors. */
 @Module({
-  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule, StoreModule],
+  imports: [
+    CaModule,
+    QuicModule,
+    OperatorsModule,
+    IdentityModule,
+    PairingModule,
+    AuditModule,
+    StoreModule,
+    BackupModule,
+  ],
   controllers: [StatusController],
 })
 export class AppModule {

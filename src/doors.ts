@@ -102,7 +102,7 @@ export class Doors {
 
   private quicDoor(certificates: ServerCertificates): QuicStrategy {
     const { app, parts } = this;
-    const { clock, settings, store } = parts.runtime;
+    const { clock, settings, store, holds } = parts.runtime;
     const authority = app.get(CertificateAuthority);
     return new QuicStrategy({
       listen: settings.quic.listen,
@@ -116,6 +116,7 @@ export class Doors {
           identities: app.get(IdentityManager),
           noteAdmitted: (deviceId, fingerprint) =>
             noteFirstAdmission({ unitOfWork: store.unitOfWork, clock }, deviceId, fingerprint),
+          admissionHeld: () => holds.stopping('admission')?.reason,
           handler,
           observer: observers(parts.metrics, new QuicLog(parts.logger)),
           devices: app.get(DeviceConnections),

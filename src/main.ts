@@ -8,9 +8,10 @@ import { AppModule } from './app.module.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { ServerCertificates } from './ca/server-certificates.js';
 import { trustBundlePem } from './ca/trust-bundle.js';
-import type { Settings, StoreSettings } from './config/settings.js';
+import { masterKeySource } from './config/master-key-source.js';
+import type { Settings } from './config/settings.js';
 import { formatHostPort } from './network/network-address.js';
-import { type Store, openStore } from './database/open-store.js';
+import { openStore } from './database/open-store.js';
 import type { DoorAddresses } from './door-addresses.js';
 import { Doors } from './doors.js';
 import { failureLog } from './grpc/failure-log.js';
@@ -21,7 +22,9 @@ import { Metrics } from './observability/metrics.js';
 import { NestLogger } from './observability/nest-logger.js';
 import { Readiness } from './observability/readiness.js';
 import { rootExpiresAt } from './observability/root-expiry.js';
-import type { MasterKeySource } from './secret-store/master-key.js';
+import type { Runtime } from './runtime.js';
+import { ServiceHolds } from './service-holds/service-holds.js';
+import { isUnconfirmed, QUARANTINE } from './store/quarantine.js';
 import { type Clock, systemClock } from './time/clock.js';
 import { VERSION } from './version.js';
 
@@ -54,11 +57,16 @@ export async function startService(
   quietGrpc(logger);
   const metricsToken = MetricsToken.fromFile(settings.http.metricsTokenFile);
   const { dataDir } = settings.store;
+  const holds = new ServiceHolds();
   const store = await openStore({ dataDir, masterKey: masterKeySource(settings.store), clock });
   // A mistyped directory is a new, empty cluster: say so.
   if (store.created) logger.info({ event: 'store_created', dataDir: resolve(dataDir) }, 'new store');
+  if (isUnconfirmed(store.restore)) {
+    holds.raise(QUARANTINE);
+    logger.warn({ event: 'store_quarantined' }, QUARANTINE.message);
+  }
   try {
-    return await new Service(settings, logger, clock, store, metricsToken).start();
+    return await new Service(settings, logger, { clock, store, holds }, metricsToken).start();
   } catch (error) {
     await store.close();
     throw error;
@@ -92,13 +100,12 @@ class Service {
   constructor(
     private readonly settings: Settings,
     private readonly logger: Logger,
-    private readonly clock: Clock,
-    private readonly store: Store,
+    private readonly parts: Omit<Runtime, 'settings'>,
     private readonly metricsToken: MetricsToken,
   ) {}
 
   async start(): Promise<RunningService> {
-    const runtime = { settings: this.settings, clock: this.clock, store: this.store };
+    const runtime = { settings: this.settings, ...this.parts };
     const failures = failureLog(this.logger);
     const module = AppModule.of({ runtime, failures, ...this.observability() });
     const app = await NestFactory.create(module, httpAdapter(this.settings.http), this.nestOptions());
@@ -129,6 +136,7 @@ class Service {
   }
 
   private watch(app: INestApplication, doors: Doors): void {
+    const { clock, holds, store } = this.parts;
     const certificates = app.get(ServerCertificates);
     const authority = app.get(CertificateAuthority);
     const expiries = (): Record<'root' | 'grpc' | 'quic', number> => ({
@@ -137,13 +145,16 @@ class Service {
       quic: certificates.material('quic').expiresAt,
     });
     this.metrics.readFrom({
-      storeTime: () => this.store.storeTime(),
+      storeTime: () => store.storeTime(),
       quicConnections: () => doors.quic.endpoint.admittedConnections,
       certificateExpiries: expiries,
     });
-    this.readiness.add('store', () => this.store.committed.secrets.list('check', { limit: 1 }));
+    this.readiness.add('store', () => store.committed.secrets.list('check', { limit: 1 }));
+    this.readiness.add('holds', () => {
+      holds.requireNone();
+    });
     this.readiness.add('certificates', () => {
-      requireAll(Object.values(expiries()).map((expiresAt) => expiresAt > this.clock.now()));
+      requireAll(Object.values(expiries()).map((expiresAt) => expiresAt > clock.now()));
     });
     this.readiness.add('quic', () => {
       requireAll([doors.quic.address !== undefined]);
@@ -170,7 +181,7 @@ class Service {
     this.readiness.drain();
     doors.stopServing();
     await this.closeApp(app);
-    await this.store.close();
+    await this.parts.store.close();
     this.logger.info({ event: 'stopped' }, 'stopped');
   }
 
@@ -182,15 +193,6 @@ class Service {
 
 function loggerOf({ process: { logLevel, logFormat } }: Settings): Logger {
   return createLogger({ level: logLevel, format: logFormat });
-}
-
-function masterKeySource(settings: StoreSettings): MasterKeySource {
-  if (settings.passphraseFile !== undefined) {
-    return { kind: 'passphrase-file', path: settings.passphraseFile };
-  }
-  return settings.keyFile === undefined
-    ? { kind: 'default-key-file' }
-    : { kind: 'key-file', path: settings.keyFile };
 }
 
 /** grpc-js writes what strangers send to standard error unless it is told where else. */

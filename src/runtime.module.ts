@@ -4,6 +4,7 @@ import {
   CLOCK,
   COMMITTED_READER,
   type Runtime,
+  SERVICE_HOLDS,
   SETTINGS,
   STORE,
   STORE_TIME,
@@ -22,6 +23,7 @@ export class RuntimeModule {
       { provide: UNIT_OF_WORK, useValue: runtime.store.unitOfWork },
       { provide: COMMITTED_READER, useValue: runtime.store.committed },
       { provide: STORE_TIME, useValue: runtime.store },
+      { provide: SERVICE_HOLDS, useValue: runtime.holds },
       { provide: DoorAddresses, useValue: new DoorAddresses() },
     ];
     return { module: RuntimeModule, providers, exports: providers.map((provider) => provider.provide) };

@@ -1,6 +1,7 @@
 import type { Settings } from './config/settings.js';
 import type { Store } from './database/open-store.js';
 import type { StoreTime } from './database/unit-of-work.js';
+import type { ServiceHolds } from './service-holds/service-holds.js';
 import type { Clock } from './time/clock.js';
 
 /**
@@ -11,6 +12,8 @@ export interface Runtime {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly store: Store;
+  /** What stops pairing, issuance, admission or pruning. */
+  readonly holds: ServiceHolds;
 }
 
 /** Epoch and audit sequence of the last committed unit. */
@@ -25,5 +28,6 @@ export const CLOCK = Symbol('Clock');
 export const UNIT_OF_WORK = Symbol('UnitOfWork');
 export const COMMITTED_READER = Symbol('CommittedReader');
 export const STORE_TIME = Symbol('StoreTimeSource');
+export const SERVICE_HOLDS = Symbol('ServiceHolds');
 /** `OperatorAuthenticator`; the operators' module provides and exports it. */
 export const OPERATOR_AUTHENTICATOR = Symbol('OperatorAuthenticator');

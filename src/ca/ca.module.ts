@@ -2,7 +2,8 @@ import { Global, Module } from '@nestjs/common';
 import type { Settings } from '../config/settings.js';
 import type { UnitOfWork } from '../database/unit-of-work.js';
 import { systemRandomBytes } from '../random/random-bytes.js';
-import { CLOCK, SETTINGS, UNIT_OF_WORK } from '../runtime.js';
+import { CLOCK, SERVICE_HOLDS, SETTINGS, UNIT_OF_WORK } from '../runtime.js';
+import type { ServiceHolds } from '../service-holds/service-holds.js';
 import type { Clock } from '../time/clock.js';
 import { CertificateAuthority } from './certificate-authority.js';
 import { fixTrustDomain } from './cluster-record.js';
@@ -13,11 +14,19 @@ import { fixTrustDomain } from './cluster-record.js';
   providers: [
     {
       provide: CertificateAuthority,
-      inject: [UNIT_OF_WORK, CLOCK, SETTINGS],
-      useFactory: (unitOfWork: UnitOfWork, clock: Clock, settings: Settings): Promise<CertificateAuthority> =>
+      inject: [UNIT_OF_WORK, CLOCK, SETTINGS, SERVICE_HOLDS],
+      useFactory: (
+        unitOfWork: UnitOfWork,
+        clock: Clock,
+        settings: Settings,
+        holds: ServiceHolds,
+      ): Promise<CertificateAuthority> =>
         unitOfWork.run(async (unit) => {
           const trustDomain = await fixTrustDomain(unit, settings.cluster.trustDomain, systemRandomBytes);
-          return CertificateAuthority.createOrLoad(unit, { trustDomain, clock });
+          const requireIssuance = (): void => {
+            holds.require('issuance');
+          };
+          return CertificateAuthority.createOrLoad(unit, { trustDomain, clock, requireIssuance });
         }),
     },
   ],

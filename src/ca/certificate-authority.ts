@@ -20,6 +20,8 @@ export interface CertificateAuthoritySettings {
   readonly clock: Clock;
   /** Serial numbers; the system's by default. */
   readonly randomBytes?: RandomBytes;
+  /** Throws when nothing may be issued to devices; asked before each such signature. By default nothing is in the way. */
+  readonly requireIssuance?: () => void;
 }
 
 export interface DeviceCertificateRequest {
@@ -94,9 +96,11 @@ export class CertificateAuthority {
   /**
    * Signs a device certificate (P-256 or Ed25519 key of the request). Waits for nothing but microtasks, so it may be
    * called inside a unit of work; record the result there (`recordIssued`) and let it out only once that has committed.
-   * Throws `malformed` DEVICE_ID or LIFETIME, `wrong_state` CA_NOT_VALID, `internal` ISSUANCE_CHECK.
+   * Throws `malformed` DEVICE_ID or LIFETIME, `wrong_state` CA_NOT_VALID, `internal` ISSUANCE_CHECK, `unavailable` with
+   * the reason of a hold.
    */
   async issueDeviceCertificate(request: DeviceCertificateRequest): Promise<SignedCertificate> {
+    this.#settings.requireIssuance?.();
     const profile = deviceProfile(this.trustDomain, request.deviceId);
     return this.#issue(profile, request.csr.spki, request.lifetimeMs);
   }

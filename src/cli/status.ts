@@ -22,6 +22,14 @@ export async function showStatus(context: CliContext, options: OperatorOptions):
       ['store', status.storeId.toString('hex')],
       ['epoch, sequence', `${status.epoch.toString()}, ${status.sequence.toString()}`],
       ['audit public key', status.auditPublicKey.toString('hex')],
+      ...restoreFields(status, now),
+      ...status.holds.map(({ reason, message }): [string, string] => [`stopped (${reason})`, message]),
     ]);
   });
+}
+
+function restoreFields({ restore }: GetStatusResponse, now: number): [string, string][] {
+  if (restore === undefined) return [];
+  const text = `${timeText(restore.restoreTime, now)}, from sequence ${String(restore.backupSequence)}`;
+  return [['restored', `${text}${restore.confirmed ? '' : ' (not confirmed)'}`]];
 }

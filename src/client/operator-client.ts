@@ -30,6 +30,12 @@ import {
   type WithdrawPairingCodeResponse,
 } from '../generated/palyra/controlplane/v1/control_plane.js';
 import { VerifyStoreRequest, type VerifyStoreResponse } from '../generated/palyra/controlplane/v1/store.js';
+import {
+  BackupStoreRequest,
+  type BackupStoreResponse,
+  ConfirmRestoreRequest,
+  type ConfirmRestoreResponse,
+} from '../generated/palyra/controlplane/v1/backup.js';
 import type { Endpoint } from './grpc/endpoint.js';
 import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
@@ -189,6 +195,20 @@ export class OperatorClient {
       VerifyStoreRequest.fromPartial({}),
       { ...this.#callOptions(), signal: this.options.signal },
     );
+  }
+
+  /** The file of a backup in order, with progress before it and a summary behind it. Without a deadline, as above. */
+  async *backupStore(): AsyncGenerator<BackupStoreResponse, void, undefined> {
+    yield* serverStreamCall(
+      { client: this.#client, target: this.target },
+      ControlPlaneService.backupStore,
+      BackupStoreRequest.fromPartial({}),
+      { ...this.#callOptions(), signal: this.options.signal },
+    );
+  }
+
+  async confirmRestore(request: DeepPartial<ConfirmRestoreRequest>): Promise<ConfirmRestoreResponse> {
+    return this.#call(ControlPlaneService.confirmRestore, ConfirmRestoreRequest.fromPartial(request));
   }
 
   async getStatus(): Promise<GetStatusResponse> {

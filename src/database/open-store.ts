@@ -3,7 +3,7 @@ import { AuditLog, lastAuditEntry } from '../audit/audit-log.js';
 import { EMPTY_CHAIN } from '../audit/audit-chain.js';
 import type { ChainEnd } from '../audit/audit-chain.js';
 import { AUDIT_KEY_NAME, newAuditKeyRecord } from '../audit/audit-key.js';
-import { AuditHeadRow } from '../audit/audit.entity.js';
+import { AuditEntryRow, AuditHeadRow } from '../audit/audit.entity.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { systemRandomBytes } from '../random/random-bytes.js';
 import { encodeJsonRecord } from '../secret-store/json-record.js';
@@ -27,6 +27,7 @@ import { entities, migrations } from './schema.js';
 import type { CommittedTables, DatabaseSchema } from './sqlite-database.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import { SqliteUnitOfWork } from './sqlite-unit-of-work.js';
+import { removeStagingFiles } from './staging-file.js';
 import {
   CHECK_RECORD_NAME,
   newStoreRow,
@@ -35,8 +36,11 @@ import {
   readStoreRow,
   storeDamaged,
 } from './store-keys.js';
+import { decodeRestoreRecord, RESTORE_RECORD_NAME, type RestoreRecord } from './restore-record.js';
 import type { StoreFields } from './store.entity.js';
 import { StoreRow } from './store.entity.js';
+import type { CopyProgress, StoreCopy } from './store-copy.js';
+import { copyDatabase, settleCopy } from './store-copy.js';
 import type { CommittedReader, StoreTime, UnitOfWork } from './unit-of-work.js';
 
 export const DATABASE_FILE = 'palyra.db';
@@ -62,10 +66,14 @@ export interface Store {
   readonly auditLog: AuditLog;
   /** Whether this opening made the store. */
   readonly created: boolean;
+  /** The last restore, if there was one, as it was when the store was opened. */
+  readonly restore: RestoreRecord | undefined;
   /** Epoch and audit sequence of the last commit. Cheap. */
   storeTime(): StoreTime;
   /** The highest time of any audit entry, Unix milliseconds. */
   highestTimeMs(): number;
+  /** Copies what is committed to `target`, an empty file, while the store is in use; the copy was proved to open. */
+  copyTo(target: string, onProgress?: CopyProgress): Promise<StoreCopy>;
   /** Opens all committed records; what does not open is named and does not end it. */
   verifyRecords(): AsyncGenerator<VerificationItem, void, undefined>;
   /** Calls `listener` after each commit that added to the change log; returns how to end that. */
@@ -87,6 +95,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const opened = new Opened();
   try {
     opened.lock = await ProcessLock.take(options.dataDir);
+    await removeStagingFiles(options.dataDir);
     const path = join(options.dataDir, DATABASE_FILE);
     const exists = await databaseExists(path);
     const material = await readMasterKey(options.masterKey, {
@@ -149,14 +158,20 @@ async function finish(
 
   const { tables } = opened.reader;
   const committed: CommittedReader = { tables, secrets: new SqlSecretReader(tables, sealer) };
+  const restore = await readRestore(committed, row);
   return {
     storeId: row.storeId,
     unitOfWork,
     committed,
     auditLog: new AuditLog(committed, row.storeId),
     created: found === undefined,
+    restore,
     storeTime: () => unitOfWork.storeTime(),
     highestTimeMs: () => unitOfWork.highestTimeMs(),
+    async copyTo(target, onProgress) {
+      await copyDatabase(join(options.dataDir, DATABASE_FILE), target, onProgress);
+      return settleCopy(target, sealer);
+    },
     verifyRecords: () => verifyRecords(new SqlSealedRecords(tables), sealer),
     onCommit: (listener) => unitOfWork.commits.onCommit(listener),
     async close() {
@@ -181,7 +196,7 @@ async function fillNewStore(unitOfWork: UnitOfWork, row: StoreFields): Promise<v
  * Where the audit chain goes on. Head and last entry are written in one commit, so a store in which they differ was
  * altered, and going on would bury that under new entries.
  */
-async function readChainEnd({ tables }: CommittedTables): Promise<ChainEnd> {
+export async function readChainEnd({ tables }: CommittedTables): Promise<ChainEnd> {
   const head = await tables.findOneBy(AuditHeadRow, { id: 1 });
   const last = await lastAuditEntry(tables);
   if (head === null && last === null) return EMPTY_CHAIN;
@@ -191,8 +206,28 @@ async function readChainEnd({ tables }: CommittedTables): Promise<ChainEnd> {
   return head;
 }
 
+/**
+ * The record of the last restore. A store whose epoch is not that of its oldest entry was restored; without the record
+ * that says so it would be out of quarantine although nobody has confirmed it.
+ */
+async function readRestore(
+  { tables, secrets }: CommittedReader,
+  { epoch }: StoreFields,
+): Promise<RestoreRecord | undefined> {
+  const sealed = await secrets.read(RESTORE_RECORD_NAME);
+  if (sealed === undefined) {
+    const [oldest] = await tables.find(AuditEntryRow, { order: { sequence: 'ASC' }, take: 1 });
+    if (oldest !== undefined && oldest.epoch !== epoch)
+      throw storeDamaged('the record of its restore is missing');
+    return undefined;
+  }
+  const restore = decodeRestoreRecord(sealed);
+  if (restore.epoch !== epoch) throw storeDamaged('its epoch is not that of its last restore');
+  return restore;
+}
+
 /** Whether there is a database, or what SQLite left of one; its files must be private. */
-async function databaseExists(path: string): Promise<boolean> {
+export async function databaseExists(path: string): Promise<boolean> {
   const present = await Promise.all(
     [path, `${path}-wal`, `${path}-shm`, `${path}-journal`].map((file) => requirePrivateIfPresent(file)),
   );

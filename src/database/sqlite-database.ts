@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import type { EntityManager, MigrationInterface } from 'typeorm';
 import { DomainError } from '../errors/domain-error.js';
 import { guardedManager, refuseTransaction } from './guarded-manager.js';
-import { storageError, storeClosed } from './storage-error.js';
+import { mapStorageErrors, storeClosed } from './storage-error.js';
 
 /** How long SQLite waits for a lock of another program, milliseconds. It waits on the event loop, so it is short. */
 const LOCK_WAIT_MS = 200;
@@ -128,12 +128,4 @@ function prepareWriter(connection: Database): void {
   connection.pragma('foreign_keys = ON');
   connection.pragma('trusted_schema = OFF');
   connection.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT}`);
-}
-
-async function mapStorageErrors<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    throw storageError(error) ?? error;
-  }
 }

@@ -7,16 +7,24 @@ interface StorageProblem {
   readonly retryAfterMs?: number;
 }
 
-/** By the beginning of SQLite's result code (https://sqlite.org/rescode.html). */
+const STORE_FULL: StorageProblem = {
+  kind: 'unavailable',
+  reason: 'STORE_FULL',
+  message: 'The store is full and nothing was changed: free space on its disk, then try again.',
+};
+
+const STORE_READ_ONLY: StorageProblem = {
+  kind: 'unavailable',
+  reason: 'STORE_READ_ONLY',
+  message:
+    'The store cannot be written: check owner and permissions of the data directory and its file system.',
+};
+
+/** By the beginning of SQLite's result code (https://sqlite.org/rescode.html), or the code of the system. */
 const PROBLEMS: readonly (readonly [prefix: string, problem: StorageProblem])[] = [
-  [
-    'SQLITE_FULL',
-    {
-      kind: 'unavailable',
-      reason: 'STORE_FULL',
-      message: 'The store is full and nothing was changed: free space on its disk, then try again.',
-    },
-  ],
+  ['SQLITE_FULL', STORE_FULL],
+  ['ENOSPC', STORE_FULL],
+  ['EDQUOT', STORE_FULL],
   [
     'SQLITE_IOERR',
     {
@@ -26,15 +34,8 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StorageProblem])[] 
         'The disk of the store reported an error and nothing was acknowledged: check the disk, then try again.',
     },
   ],
-  [
-    'SQLITE_READONLY',
-    {
-      kind: 'unavailable',
-      reason: 'STORE_READ_ONLY',
-      message:
-        'The store cannot be written: check owner and permissions of the data directory and its file system.',
-    },
-  ],
+  ['SQLITE_READONLY', STORE_READ_ONLY],
+  ['EROFS', STORE_READ_ONLY],
   [
     'SQLITE_BUSY',
     {
@@ -89,7 +90,7 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StorageProblem])[] 
 
 /** The `DomainError` for a failure of storage; `undefined` when `error` is something else, a constraint for example. */
 export function storageError(error: unknown): DomainError | undefined {
-  const code = sqliteCode(error);
+  const code = codeOf(error);
   const problem = PROBLEMS.find(([prefix]) => code?.startsWith(prefix) === true)?.[1];
   if (problem === undefined) return undefined;
   const { kind, reason, message, retryAfterMs } = problem;
@@ -99,14 +100,23 @@ export function storageError(error: unknown): DomainError | undefined {
   });
 }
 
+/** Runs it, and throws the `DomainError` in place of a failure of storage. */
+export async function mapStorageErrors<T>(run: () => T | Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw storageError(error) ?? error;
+  }
+}
+
 /** What reads and units meet that come while the process ends. */
 export function storeClosed(): DomainError {
   return new DomainError('unavailable', 'STORE_CLOSED', 'The store is closed: the process is ending.');
 }
 
-/** SQLite's result code of an error of better-sqlite3, or of TypeORM around one. */
-function sqliteCode(error: unknown): string | undefined {
+/** The code of an error of better-sqlite3 or of the system, or of one that TypeORM has put around it. */
+function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   if ('code' in error && typeof error.code === 'string') return error.code;
-  return 'driverError' in error ? sqliteCode(error.driverError) : undefined;
+  return 'driverError' in error ? codeOf(error.driverError) : undefined;
 }

@@ -1,12 +1,14 @@
 import type { OperatorRole } from '../operators/caller.js';
 import type { ControlPlaneService } from '../generated/palyra/controlplane/v1/control_plane.js';
 import type { NodeServiceService } from '../generated/palyra/controlplane/v1/node_service.js';
+import type { HeldWork } from '../service-holds/service-holds.js';
 
-/** Who may call an RPC. */
-export type CallPolicy =
+/** Who may call an RPC, and which kind of work it is, where a hold may stop that (`ServiceHolds`). */
+export type CallPolicy = (
   | { readonly caller: 'nobody' }
   | { readonly caller: 'operator'; readonly role: OperatorRole }
-  | { readonly caller: 'device' };
+  | { readonly caller: 'device' }
+) & { readonly work?: HeldWork };
 
 /** Reached without a credential, since the call carries its own proof or gives nothing away. An operator may too. */
 const nobody: CallPolicy = { caller: 'nobody' };
@@ -19,19 +21,19 @@ const device: CallPolicy = { caller: 'device' };
 type MethodNames<Service> = Capitalize<keyof Service & string>;
 
 const nodeService: Record<MethodNames<NodeServiceService>, CallPolicy> = {
-  Pair: nobody,
-  Collect: nobody,
-  Renew: nobody,
+  Pair: { ...nobody, work: 'pairing' },
+  Collect: { ...nobody, work: 'pairing' },
+  Renew: { ...nobody, work: 'issuance' },
   GetTrustBundle: nobody,
 };
 
 const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
-  CreatePairingCode: approver,
+  CreatePairingCode: { ...approver, work: 'pairing' },
   ListPairingCodes: approver,
   WithdrawPairingCode: approver,
   ListNodePairingRequests: viewer,
   GetNodePairingRequest: viewer,
-  ApproveNodePairingRequest: approver,
+  ApproveNodePairingRequest: { ...approver, work: 'issuance' },
   RejectNodePairingRequest: approver,
   ListDevices: viewer,
   GetDevice: viewer,
@@ -39,6 +41,8 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   ClearDevice: admin,
   ExportAudit: admin,
   VerifyStore: admin,
+  BackupStore: admin,
+  ConfirmRestore: admin,
   GetStatus: viewer,
 };
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { DomainError } from '../errors/domain-error.js';
 import { Readiness } from './readiness.js';
 
 describe('Readiness', () => {
@@ -19,6 +20,17 @@ describe('Readiness', () => {
       checks: { store: 'failed', quic: 'ok', certificates: 'failed', serving: 'ok' },
     });
     expect(observed).toContainEqual(['store', false]);
+  });
+
+  it('names the reason where there is a word for it', async () => {
+    const readiness = new Readiness();
+    readiness.add('store', () => Promise.reject(new DomainError('unavailable', 'STORE_FULL', 'hunter2')));
+    readiness.add('quic', () => undefined);
+    expect(await readiness.report()).toEqual({
+      ready: false,
+      checks: { store: 'failed', quic: 'ok', serving: 'ok' },
+      reasons: { store: 'STORE_FULL' },
+    });
   });
 
   it('ends when the process drains', async () => {

@@ -1,9 +1,13 @@
-/** Resolves when what it checks is fit for work; throws or rejects otherwise. What it throws is not shown. */
+import { DomainError } from '../errors/domain-error.js';
+
+/** Resolves when what it checks is fit for work; throws or rejects otherwise. Of what it throws only the reason is shown. */
 export type ReadinessCheck = () => unknown;
 
 export interface ReadinessReport {
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, 'ok' | 'failed'>>;
+  /** Why a check failed, as far as there is a word for it (docs/errors.md). */
+  readonly reasons?: Readonly<Record<string, string>>;
 }
 
 /** A check that has not answered within this time has failed. */
@@ -37,29 +41,47 @@ export class Readiness {
 
   private async run(): Promise<ReadinessReport> {
     const results = await Promise.all(
-      [...this.#checks].map(async ([name, check]) => [name, await passes(check)] as const),
+      [...this.#checks].map(async ([name, check]) => ({ name, ...(await resultOf(check)) })),
     );
-    const all = [...results, ['serving', this.#checks.size > 0 && !this.#draining] as const];
-    for (const [name, passed] of all) {
+    const all: CheckResult[] = [
+      ...results,
+      { name: 'serving', passed: this.#checks.size > 0 && !this.#draining },
+    ];
+    for (const { name, passed } of all) {
       this.observe(name, passed);
     }
+    const reasons = all.flatMap(({ name, reason }) =>
+      reason === undefined ? [] : [[name, reason] as const],
+    );
     return {
-      ready: all.every(([, passed]) => passed),
-      checks: Object.fromEntries(all.map(([name, passed]) => [name, passed ? 'ok' : 'failed'])),
+      ready: all.every(({ passed }) => passed),
+      checks: Object.fromEntries(all.map(({ name, passed }) => [name, passed ? 'ok' : 'failed'])),
+      ...(reasons.length === 0 ? {} : { reasons: Object.fromEntries(reasons) }),
     };
   }
 }
 
-async function passes(check: ReadinessCheck): Promise<boolean> {
+interface CheckResult {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly reason?: string | undefined;
+}
+
+type Outcome = Omit<CheckResult, 'name'>;
+
+async function resultOf(check: ReadinessCheck): Promise<Outcome> {
   let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, CHECK_TIMEOUT_MS, false);
+  const timeout = new Promise<Outcome>((resolve) => {
+    timer = setTimeout(resolve, CHECK_TIMEOUT_MS, { passed: false });
   });
   const result = Promise.resolve()
     .then(check)
     .then(
-      () => true,
-      () => false,
+      (): Outcome => ({ passed: true }),
+      (error: unknown): Outcome => ({
+        passed: false,
+        reason: error instanceof DomainError ? error.reason : undefined,
+      }),
     );
   try {
     return await Promise.race([result, timeout]);

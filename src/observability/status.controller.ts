@@ -12,7 +12,10 @@ import { operatorOf } from '../grpc/caller-of-call.js';
 import { actorOf } from '../operators/caller.js';
 import { ClusterFacts } from '../pairing/cluster-facts.js';
 import { DeviceConnections } from '../quic/device-connections.js';
-import { CLOCK, STORE } from '../runtime.js';
+import { CLOCK, SERVICE_HOLDS, STORE } from '../runtime.js';
+import type { ServiceHolds } from '../service-holds/service-holds.js';
+import { holdToProto, restoreToProto } from '../store/backup-messages.js';
+import { Quarantine } from '../store/quarantine.js';
 import type { Clock } from '../time/clock.js';
 import { VERSION } from '../version.js';
 import { rootExpiresAt } from './root-expiry.js';
@@ -32,6 +35,8 @@ export class StatusController {
     private readonly certificates: ServerCertificates,
     private readonly cluster: ClusterFacts,
     private readonly connections: DeviceConnections,
+    @Inject(SERVICE_HOLDS) private readonly holds: ServiceHolds,
+    private readonly quarantine: Quarantine,
   ) {
     this.startedAt = new Date(clock.now());
   }
@@ -44,6 +49,7 @@ export class StatusController {
   ): Promise<GetStatusResponse> {
     const caller = operatorOf(call);
     const { epoch, sequence } = this.store.storeTime();
+    const restore = await this.quarantine.restore();
     const auditKey = await this.store.auditLog.publicKey();
     return {
       version: VERSION,
@@ -60,6 +66,8 @@ export class StatusController {
       serverCertificateExpireTime: new Date(this.certificates.material('grpc').expiresAt),
       caller: actorOf(caller),
       callerRole: caller.role,
+      holds: this.holds.all.map(holdToProto),
+      restore: restore === undefined ? undefined : restoreToProto(restore),
     };
   }
 

@@ -38,6 +38,8 @@ export interface NodeConnectionContext {
   readonly verifyChain: DeviceChainVerifier;
   readonly identities: IdentityReader;
   readonly noteAdmitted: AdmissionNote;
+  /** What stops all admission, for the log; asked once the identity was read. */
+  readonly admissionHeld: () => string | undefined;
   readonly observer: QuicObserver;
   readonly handler: NodeRpcHandler;
 }
@@ -186,8 +188,10 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     const identity = await this.context.identities.read(verified.deviceId);
     // A revocation that was committed after the read has found this connection in its device's list and ended it.
     if (this.#state !== 'deciding') return;
+    const held = this.context.admissionHeld();
     const decision = decideAdmission(verified, identity, this.context.clock.now());
-    if (decision.admitted) this.#admit(decision);
+    if (held !== undefined) this.#refuse('held', held);
+    else if (decision.admitted) this.#admit(decision);
     else this.#refuse(decision.reason, decision.detail);
   }
 
@@ -238,7 +242,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   /** The peer learns "not admitted" or "busy", the observer why. */
   #refuse(
-    reason: RefusalReason | BoundReason | 'identity_unreadable',
+    reason: RefusalReason | BoundReason | 'identity_unreadable' | 'held',
     detail: string,
     error?: unknown,
   ): void {

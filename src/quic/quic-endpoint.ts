@@ -39,6 +39,8 @@ export interface QuicEndpointParts {
   readonly verifyChain: DeviceChainVerifier;
   readonly identities: IdentityReader;
   readonly noteAdmitted: AdmissionNote;
+  /** What stops all admission, for the log; by default nothing does. */
+  readonly admissionHeld?: () => string | undefined;
   readonly handler: NodeRpcHandler;
   readonly observer: QuicObserver;
   /** The list that the registry closes connections through; its own when left out. */
@@ -85,6 +87,7 @@ export class QuicEndpoint implements NodeConnections {
       verifyChain: parts.verifyChain,
       identities: parts.identities,
       noteAdmitted: parts.noteAdmitted,
+      admissionHeld: parts.admissionHeld ?? (() => undefined),
       handler: parts.handler,
       observer: {
         observe: (event) => {

@@ -27,7 +27,7 @@ export type QuicEvent =
     }
   | {
       readonly event: 'refused';
-      readonly reason: RefusalReason | BoundReason | 'identity_unreadable';
+      readonly reason: RefusalReason | BoundReason | 'identity_unreadable' | 'held';
       readonly detail: string;
       readonly deviceId: string | undefined;
       readonly remote: string;

@@ -4,6 +4,7 @@ import { CALL_POLICY, type CallPolicy } from '../../src/grpc/call-policy.js';
 import { CallerGuard, authorize } from '../../src/grpc/caller.guard.js';
 import { OPERATOR_ROLES, roleAllows } from '../../src/operators/caller.js';
 import { QuicContext } from '../../src/quic/quic-context.js';
+import { ServiceHolds } from '../../src/service-holds/service-holds.js';
 import { TestDoor, ownMethods } from './test-door.js';
 
 const GET_STATUS = '/palyra.controlplane.v1.ControlPlane/GetStatus';
@@ -27,6 +28,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   ClearDevice: 'admin',
   ExportAudit: 'admin',
   VerifyStore: 'admin',
+  BackupStore: 'admin',
+  ConfirmRestore: 'admin',
   GetStatus: 'viewer',
 };
 
@@ -75,7 +78,8 @@ describe('the guard', () => {
     const remote = { host: '127.0.0.1', port: 1 };
     return guarded('rpc', [{}, new QuicContext({ deviceId: 'd', fingerprint: 'f', remote, request })]);
   };
-  const guard = new CallerGuard();
+  const holds = new ServiceHolds();
+  const guard = new CallerGuard(holds);
 
   it('lets a device call what has a row for devices, and nothing else', () => {
     expect(guard.canActivate(device('node.health'))).toBe(true);

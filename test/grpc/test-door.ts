@@ -37,6 +37,8 @@ import { FAILURE_LOG, failureLog } from '../../src/grpc/failure-log.js';
 import { GrpcServer } from '../../src/grpc/grpc-server.js';
 import { RenewableServerCredentials } from '../../src/grpc/server-credentials.js';
 import { OPERATOR_ROLES, type OperatorAuthenticator, type OperatorRole } from '../../src/operators/caller.js';
+import { SERVICE_HOLDS } from '../../src/runtime.js';
+import { ServiceHolds } from '../../src/service-holds/service-holds.js';
 import { TestRoot } from './tls-material.js';
 
 /** What a fake handler is: the third argument of Nest's handlers, the call, comes last. */
@@ -63,6 +65,7 @@ export class TestDoor {
   readonly refused: string[] = [];
   readonly evicted: string[] = [];
   openConnections = 0;
+  readonly holds = new ServiceHolds();
 
   private constructor(
     readonly root: TestRoot,
@@ -148,7 +151,7 @@ export class TestDoor {
       nodeHandlers: () => options.nodeHandlers ?? ['node.health'],
       ...(options.policy === undefined ? {} : { policy: options.policy }),
     });
-    const module = testModule(options, failures);
+    const module = testModule(options, failures, this.holds);
     const quiet: Pick<NestApplicationOptions, 'logger' | 'abortOnError'> = {
       logger: false,
       abortOnError: false,
@@ -224,7 +227,7 @@ export const ownMethods = [...Object.values(ControlPlaneService), ...Object.valu
 @Module({})
 class TestModule {}
 
-function testModule(options: TestDoorOptions, failures: object): DynamicModule {
+function testModule(options: TestDoorOptions, failures: object, holds: ServiceHolds): DynamicModule {
   const controllers = [
     fakeController('ControlPlane', ControlPlaneService, options),
     fakeController('NodeService', NodeServiceService, options),
@@ -234,6 +237,7 @@ function testModule(options: TestDoorOptions, failures: object): DynamicModule {
     controllers,
     providers: [
       { provide: FAILURE_LOG, useValue: failures },
+      { provide: SERVICE_HOLDS, useValue: holds },
       { provide: APP_FILTER, useClass: DomainErrorFilter },
       { provide: APP_GUARD, useClass: CallerGuard },
     ],

@@ -111,7 +111,7 @@ describe('the service', () => {
     const ready = await get('/readyz');
     expect([ready.status, await ready.json()]).toEqual([
       200,
-      { ready: true, checks: { store: 'ok', certificates: 'ok', quic: 'ok', serving: 'ok' } },
+      { ready: true, checks: { store: 'ok', holds: 'ok', certificates: 'ok', quic: 'ok', serving: 'ok' } },
     ]);
     expect(ready.headers.get('x-content-type-options')).toBe('nosniff');
     expect(ready.headers.get('cache-control')).toBe('no-store');

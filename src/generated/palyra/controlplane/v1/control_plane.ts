@@ -23,6 +23,14 @@ import {
 import { Duration } from "../../../google/protobuf/duration.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { AuditEntry, SignedAuditHead } from "./audit.js";
+import {
+  BackupStoreRequest,
+  BackupStoreResponse,
+  ConfirmRestoreRequest,
+  ConfirmRestoreResponse,
+  ServiceHold,
+  StoreRestore,
+} from "./backup.js";
 import { Device, DeviceState, deviceStateFromJSON, deviceStateToJSON } from "./device.js";
 import {
   NodePairingRequest,
@@ -218,6 +226,10 @@ export interface GetStatusResponse {
   /** Who the caller is, for example `operator/7zk4m9qx`, and the role it has. */
   caller: string;
   callerRole: string;
+  /** What is stopped now, and why; empty when all is well. */
+  holds: ServiceHold[];
+  /** The last restore; absent when the store was never restored. */
+  restore: StoreRestore | undefined;
 }
 
 function createBaseCreatePairingCodeRequest(): CreatePairingCodeRequest {
@@ -2345,6 +2357,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     serverCertificateExpireTime: undefined,
     caller: "",
     callerRole: "",
+    holds: [],
+    restore: undefined,
   };
 }
 
@@ -2397,6 +2411,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.callerRole !== "") {
       writer.uint32(114).string(message.callerRole);
+    }
+    for (const v of message.holds) {
+      ServiceHold.encode(v!, writer.uint32(122).fork()).join();
+    }
+    if (message.restore !== undefined) {
+      StoreRestore.encode(message.restore, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -2526,6 +2546,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.callerRole = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.holds.push(ServiceHold.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.restore = StoreRestore.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2594,6 +2630,10 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.caller_role)
         ? globalThis.String(object.caller_role)
         : "",
+      holds: globalThis.Array.isArray(object?.holds)
+        ? object.holds.map((e: any) => ServiceHold.fromJSON(e))
+        : [],
+      restore: isSet(object.restore) ? StoreRestore.fromJSON(object.restore) : undefined,
     };
   },
 
@@ -2641,6 +2681,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.callerRole !== "") {
       obj.callerRole = message.callerRole;
     }
+    if (message.holds?.length) {
+      obj.holds = message.holds.map((e) => ServiceHold.toJSON(e));
+    }
+    if (message.restore !== undefined) {
+      obj.restore = StoreRestore.toJSON(message.restore);
+    }
     return obj;
   },
 
@@ -2663,6 +2709,10 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.serverCertificateExpireTime = object.serverCertificateExpireTime ?? undefined;
     message.caller = object.caller ?? "";
     message.callerRole = object.callerRole ?? "";
+    message.holds = object.holds?.map((e) => ServiceHold.fromPartial(e)) || [];
+    message.restore = (object.restore !== undefined && object.restore !== null)
+      ? StoreRestore.fromPartial(object.restore)
+      : undefined;
     return message;
   },
 };
@@ -2839,6 +2889,34 @@ export const ControlPlaneService = {
     responseSerialize: (value: VerifyStoreResponse): Buffer => Buffer.from(VerifyStoreResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): VerifyStoreResponse => VerifyStoreResponse.decode(value),
   },
+  /**
+   * Copies the store while it serves, audits that, and hands the copy out. RESOURCE_EXHAUSTED with BACKUP_RUNNING while
+   * another one is made. Role: admin.
+   */
+  backupStore: {
+    path: "/palyra.controlplane.v1.ControlPlane/BackupStore" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BackupStoreRequest): Buffer => Buffer.from(BackupStoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BackupStoreRequest => BackupStoreRequest.decode(value),
+    responseSerialize: (value: BackupStoreResponse): Buffer => Buffer.from(BackupStoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BackupStoreResponse => BackupStoreResponse.decode(value),
+  },
+  /**
+   * Ends the quarantine of a store that was restored from a backup. Repeatable. FAILED_PRECONDITION with NOT_RESTORED
+   * on a store that never was. Role: admin.
+   */
+  confirmRestore: {
+    path: "/palyra.controlplane.v1.ControlPlane/ConfirmRestore" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ConfirmRestoreRequest): Buffer =>
+      Buffer.from(ConfirmRestoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ConfirmRestoreRequest => ConfirmRestoreRequest.decode(value),
+    responseSerialize: (value: ConfirmRestoreResponse): Buffer =>
+      Buffer.from(ConfirmRestoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ConfirmRestoreResponse => ConfirmRestoreResponse.decode(value),
+  },
   /** What this replica is and how it does. Role: viewer. */
   getStatus: {
     path: "/palyra.controlplane.v1.ControlPlane/GetStatus" as const,
@@ -2893,6 +2971,16 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
    * Role: admin.
    */
   verifyStore: handleServerStreamingCall<VerifyStoreRequest, VerifyStoreResponse>;
+  /**
+   * Copies the store while it serves, audits that, and hands the copy out. RESOURCE_EXHAUSTED with BACKUP_RUNNING while
+   * another one is made. Role: admin.
+   */
+  backupStore: handleServerStreamingCall<BackupStoreRequest, BackupStoreResponse>;
+  /**
+   * Ends the quarantine of a store that was restored from a backup. Repeatable. FAILED_PRECONDITION with NOT_RESTORED
+   * on a store that never was. Role: admin.
+   */
+  confirmRestore: handleUnaryCall<ConfirmRestoreRequest, ConfirmRestoreResponse>;
   /** What this replica is and how it does. Role: viewer. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
 }
@@ -3103,6 +3191,35 @@ export interface ControlPlaneClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<VerifyStoreResponse>;
+  /**
+   * Copies the store while it serves, audits that, and hands the copy out. RESOURCE_EXHAUSTED with BACKUP_RUNNING while
+   * another one is made. Role: admin.
+   */
+  backupStore(request: BackupStoreRequest, options?: Partial<CallOptions>): ClientReadableStream<BackupStoreResponse>;
+  backupStore(
+    request: BackupStoreRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BackupStoreResponse>;
+  /**
+   * Ends the quarantine of a store that was restored from a backup. Repeatable. FAILED_PRECONDITION with NOT_RESTORED
+   * on a store that never was. Role: admin.
+   */
+  confirmRestore(
+    request: ConfirmRestoreRequest,
+    callback: (error: ServiceError | null, response: ConfirmRestoreResponse) => void,
+  ): ClientUnaryCall;
+  confirmRestore(
+    request: ConfirmRestoreRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ConfirmRestoreResponse) => void,
+  ): ClientUnaryCall;
+  confirmRestore(
+    request: ConfirmRestoreRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ConfirmRestoreResponse) => void,
+  ): ClientUnaryCall;
   /** What this replica is and how it does. Role: viewer. */
   getStatus(
     request: GetStatusRequest,

@@ -1,0 +1,76 @@
+import { masterKeySource } from '../../config/master-key-source.js';
+import { loadSettings } from '../../config/settings-file.js';
+import { type Restored, restoreStore } from '../../store/restore-store.js';
+import type { CliContext } from '../cli-context.js';
+import type { JsonOptions } from '../command-options.js';
+import type { Output } from '../terminal/output.js';
+import {
+  laterObject,
+  readLaterDecisions,
+  showLaterDecisions,
+  type VerifiedLater,
+} from './later-decisions.js';
+
+export interface RestoreCommandOptions extends JsonOptions {
+  readonly config?: string;
+  readonly auditExport?: string;
+}
+
+/** `palyra store restore`: with the settings of the service that is to run on it. */
+export async function restoreFromBackup(
+  context: CliContext,
+  backup: string,
+  options: RestoreCommandOptions,
+): Promise<void> {
+  process.umask(0o077);
+  const output = context.output(options);
+  const { settings, warnings } = loadSettings(options.config, { ...context.environment });
+  for (const warning of warnings) output.warning('SETTINGS', warning);
+  const { auditExport } = options;
+  let later: VerifiedLater | undefined;
+  const restored = await restoreStore({
+    dataDir: settings.store.dataDir,
+    backup,
+    masterKey: masterKeySource(settings.store),
+    clock: context.clock,
+    readLater: async (trust) => {
+      if (auditExport === undefined) return 0;
+      later = await readLaterDecisions(auditExport, trust);
+      return later.head.epoch;
+    },
+  });
+  show(output, settings.store.dataDir, restored, later);
+}
+
+function show(output: Output, dataDir: string, restored: Restored, later: VerifiedLater | undefined): void {
+  const { backup, epoch, droppedCodes, droppedRequests, findings } = restored;
+  for (const { record, reason } of findings) {
+    output.warning('RECORD_DAMAGED', `the record ${record} of the backup does not open (${reason})`);
+  }
+  output.object({
+    dataDir,
+    store: backup.storeId.toString('hex'),
+    epoch,
+    backup: { epoch: backup.epoch, sequence: backup.sequence, hash: backup.hash.toString('hex') },
+    droppedCodes,
+    droppedRequests,
+    findings,
+    ...(later === undefined ? {} : laterObject(later)),
+  });
+  output.fields([
+    ['store', `${backup.storeId.toString('hex')} in ${dataDir}`],
+    ['backup', `epoch ${backup.epoch}, sequence ${backup.sequence}`],
+    ['new epoch', String(epoch)],
+    ['dropped', `${droppedCodes} codes, ${droppedRequests} pending requests`],
+  ]);
+  if (later !== undefined) showLaterDecisions(output, later);
+  output.line();
+  output.line('The store is in quarantine: no device is admitted, paired or renewed.');
+  output.line('1. start the service: palyra serve');
+  output.line(
+    later === undefined
+      ? '2. revoke again what was revoked since the backup (palyra store redo, if there is an audit export)'
+      : '2. revoke again what was revoked since: palyra store redo --audit-export <path>, the rest by hand',
+  );
+  output.line('3. end the quarantine: palyra store confirm');
+}
