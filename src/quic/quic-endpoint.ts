@@ -5,8 +5,9 @@ import { DomainError } from '../errors/domain-error.js';
 import type { Clock } from '../time/clock.js';
 import type { DeviceChainVerifier } from './admission.js';
 import { ConnectionBounds, type Slot } from './connection-bounds.js';
+import { DatagramRouter, keyOf } from './datagram-router.js';
 import { DeviceConnections } from './device-connections.js';
-import { formatHostPort, type HostPort } from '../network/network-address.js';
+import type { HostPort } from '../network/network-address.js';
 import {
   NodeConnection,
   type AdmissionNote,
@@ -15,20 +16,11 @@ import {
 } from './node-connection.js';
 import type { CloseReason, NodeConnections } from './node-connections.js';
 import type { NodeRpcHandler } from './node-rpc-handler.js';
-import {
-  OUR_CONNECTION_ID_BYTES,
-  QUIC_VERSION_1,
-  routePacket,
-  versionNegotiationPacket,
-  type PacketRoute,
-} from './packet-header.js';
 import { QuicConnection } from './quic-connection.js';
 import type { QuicEvent, QuicObserver } from './quic-observer.js';
 import { DEFAULT_QUIC_SETTINGS, type QuicSettings } from './quic-settings.js';
 import { QuicheConfigs } from './quiche-config.js';
-import { refusalPacket, TRANSPORT_ERROR } from './refusal-packet.js';
-import { RetryTokens } from './retry-token.js';
-import { statelessReset, statelessResetToken, tokenAsInteger } from './stateless-reset.js';
+import { statelessResetToken, tokenAsInteger } from './stateless-reset.js';
 import { TurnQueue } from './turn-queue.js';
 import { UdpSocket } from './udp-socket.js';
 
@@ -50,11 +42,9 @@ export interface QuicEndpointParts {
   readonly keys?: { readonly retry: Uint8Array; readonly statelessReset: Uint8Array };
 }
 
-type NewConnection = Extract<PacketRoute, { to: 'new_connection' }>;
-
 /**
- * The QUIC door (DESIGN §6): routes datagrams, validates addresses by Retry, holds the bounds, and ends connections. Who
- * comes in is decided by each `NodeConnection`. Whatever a datagram holds, no exception leaves this class.
+ * The QUIC door (DESIGN §6): the socket, and the connections behind it. What a datagram is worth is decided by the
+ * `DatagramRouter`, who comes in by each `NodeConnection`. Whatever a datagram holds, no exception leaves this class.
  */
 export class QuicEndpoint implements NodeConnections {
   readonly devices: DeviceConnections;
@@ -67,7 +57,7 @@ export class QuicEndpoint implements NodeConnections {
     this.#observe({ event: 'failure', where: 'a turn', error });
   });
   readonly #resetKey: Uint8Array;
-  readonly #retryTokens: RetryTokens;
+  readonly #router: DatagramRouter;
   #configs: QuicheConfigs;
   #socket: UdpSocket | undefined;
   #isAccepting = false;
@@ -96,10 +86,12 @@ export class QuicEndpoint implements NodeConnections {
       },
     };
     this.#resetKey = parts.keys?.statelessReset ?? randomBytes(32);
-    this.#retryTokens = new RetryTokens(
-      parts.keys?.retry ?? randomBytes(32),
-      this.#settings.retryTokenLifetimeMs,
-    );
+    this.#router = new DatagramRouter({
+      bounds: this.#bounds,
+      keys: { retry: parts.keys?.retry ?? randomBytes(32), statelessReset: this.#resetKey },
+      retryTokenLifetimeMs: this.#settings.retryTokenLifetimeMs,
+      isKnown: (key) => this.#connections.has(key),
+    });
     this.#configs = this.#configsFor(parts.tls);
   }
 
@@ -191,39 +183,25 @@ export class QuicEndpoint implements NodeConnections {
   }
 
   #onDatagram(datagram: Buffer, from: HostPort): void {
-    if (from.host.includes('%')) {
-      // quiche takes no IPv6 zones, so link-local peers cannot be served.
-      this.#observe({ event: 'datagram_dropped', reason: 'unusable_address' });
-      return;
-    }
     try {
-      this.#route(datagram, from);
+      this.#act(datagram, from);
     } catch (error) {
       this.#observe({ event: 'failure', where: 'a datagram', error });
     }
   }
 
-  #route(datagram: Buffer, from: HostPort): void {
-    const route = routePacket(datagram, (id) => this.#connections.has(keyOf(id)));
-    switch (route.to) {
-      case 'connection':
-        this.#deliver(this.#connections.get(keyOf(route.destinationId)), datagram, from);
+  #act(datagram: Buffer, from: HostPort): void {
+    const action = this.#router.route(datagram, from, this.#parts.clock.now(), this.#isAccepting);
+    switch (action.do) {
+      case 'deliver':
+        this.#deliver(this.#connections.get(action.key), datagram, from);
         return;
-      case 'new_connection':
-        this.#greet(route, datagram, from);
+      case 'accept':
+        this.#accept(action.id, action.originalDestinationId, datagram, from);
         return;
-      case 'version_negotiation':
-        this.#send(
-          versionNegotiationPacket(route.destinationId, route.sourceId, randomBytes(1).readUInt8()),
-          from,
-        );
-        this.#observe({ event: 'datagram_dropped', reason: 'unknown_version' });
-        return;
-      case 'stateless_reset':
-        this.#reset(route.destinationId, datagram.length, from);
-        return;
-      case 'nowhere':
-        this.#observe({ event: 'datagram_dropped', reason: route.reason });
+      case 'answer':
+        if (action.packet !== undefined) this.#send(action.packet, from);
+        if (action.event !== undefined) this.#observe(action.event);
     }
   }
 
@@ -232,56 +210,7 @@ export class QuicEndpoint implements NodeConnections {
     this.#observe({ event: 'datagram_dropped', reason: 'not_processed' });
   }
 
-  #reset(destinationId: Buffer, receivedBytes: number, from: HostPort): void {
-    const packet = statelessReset(this.#resetKey, destinationId, receivedBytes);
-    if (packet !== undefined) this.#send(packet, from);
-    this.#observe({ event: 'datagram_dropped', reason: 'unknown_connection' });
-  }
-
-  /** An Initial of nobody we know: turned away, sent round by Retry, or made a connection. */
-  #greet(initial: NewConnection, datagram: Buffer, from: HostPort): void {
-    const refusal = this.#isAccepting ? this.#bounds.handshakeRefusal(from.host) : 'going_away';
-    if (refusal !== undefined) {
-      this.#turnAway(initial, TRANSPORT_ERROR.connection_refused, from);
-      this.#observe({ event: 'handshake_turned_away', reason: refusal, remote: formatHostPort(from) });
-      return;
-    }
-    if (initial.token.length === 0) {
-      this.#sendRetry(initial, from);
-      return;
-    }
-    const binding = { address: from.host, retrySourceId: initial.destinationId };
-    const verdict = this.#retryTokens.verify(initial.token, binding, this.#parts.clock.now());
-    if (!verdict.ok || initial.destinationId.length !== OUR_CONNECTION_ID_BYTES) {
-      this.#turnAway(initial, TRANSPORT_ERROR.invalid_token, from);
-      this.#observe({ event: 'datagram_dropped', reason: verdict.ok ? 'token_forged' : verdict.reason });
-      return;
-    }
-    this.#accept(initial.destinationId, verdict.originalDestinationId, datagram, from);
-  }
-
-  #turnAway(initial: NewConnection, code: number, to: HostPort): void {
-    this.#send(refusalPacket(initial.destinationId, initial.sourceId, code), to);
-  }
-
-  #sendRetry(initial: NewConnection, to: HostPort): void {
-    const retrySourceId = randomBytes(OUR_CONNECTION_ID_BYTES);
-    const binding = { address: to.host, retrySourceId };
-    const token = this.#retryTokens.issue(initial.destinationId, binding, this.#parts.clock.now());
-    const out = Buffer.allocUnsafe(256);
-    const length = quiche.retry(
-      initial.sourceId,
-      initial.destinationId,
-      retrySourceId,
-      token,
-      QUIC_VERSION_1,
-      out,
-    );
-    this.#send(out.subarray(0, length), to);
-  }
-
-  #accept(destinationId: Buffer, originalDestinationId: Buffer, datagram: Buffer, from: HostPort): void {
-    const id = Buffer.from(destinationId);
+  #accept(id: Buffer, originalDestinationId: Buffer, datagram: Buffer, from: HostPort): void {
     const giveWay = (): boolean => this.#connections.get(keyOf(id))?.giveWay() ?? false;
     const reservation = this.#bounds.reserveHandshake(from.host, giveWay);
     if (!reservation.ok) return;
@@ -353,5 +282,3 @@ export class QuicEndpoint implements NodeConnections {
     }
   }
 }
-
-const keyOf = (connectionId: Buffer): string => connectionId.toString('latin1');

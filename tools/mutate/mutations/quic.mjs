@@ -193,29 +193,34 @@ export const quic = [
     ['one host has 2^64 addresses', '.slice(0, 4)', '.slice(0, 8)'],
     ['an IPv4 address counts twice', 'return MAPPED_IPV4.exec(host)?.[1] ?? host;', 'return host;'],
   ]),
-  ...inFile('src/quic/quic-endpoint.ts', { rule: RETRY, test: boundsOfDoor, only: 'validated' }, [
+  ...inFile('src/quic/datagram-router.ts', { rule: RETRY, test: 'src/quic/datagram-router.spec.ts' }, [
     [
       'an address is believed without Retry',
-      '      this.#sendRetry(initial, from);\n      return;\n',
-      '      this.#accept(initial.destinationId, initial.destinationId, datagram, from);\n      return;\n',
+      '    if (initial.token.length === 0) {\n',
+      "    if (initial.token.length === 0) {\n      return { do: 'accept', id: initial.destinationId, originalDestinationId: initial.destinationId };\n",
     ],
     [
       'any token is taken',
       'if (!verdict.ok || initial.destinationId.length !== OUR_CONNECTION_ID_BYTES) {',
       'if (false) {',
-      { test: hostile, only: 'token' },
-    ],
-    [
-      'connections share a ticket key, so that a ticket stands for a certificate',
-      'const config = this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id)));',
-      "const shared = this as unknown as { config?: ReturnType<QuicheConfigs['forServer']> };\n      const config = (shared.config ??= this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id))));",
-      { rule: TICKETS, test: hostile, only: 'ticket' },
     ],
     [
       'a full door does not turn anybody away',
       'if (refusal !== undefined) {',
       'if (false) {',
-      { rule: BOUNDS, only: '257|half-open|all addresses' },
+      { rule: BOUNDS },
+    ],
+    [
+      'a door that closes takes new handshakes',
+      "const refusal = accepting ? this.#parts.bounds.handshakeRefusal(from.host) : 'going_away';",
+      'const refusal = this.#parts.bounds.handshakeRefusal(from.host);',
+    ],
+  ]),
+  ...inFile('src/quic/quic-endpoint.ts', { rule: TICKETS, test: hostile, only: 'ticket' }, [
+    [
+      'connections share a ticket key, so that a ticket stands for a certificate',
+      'const config = this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id)));',
+      "const shared = this as unknown as { config?: ReturnType<QuicheConfigs['forServer']> };\n      const config = (shared.config ??= this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id))));",
     ],
   ]),
   ...inFile('src/quic/retry-token.ts', { rule: RETRY, test: tokens }, [
