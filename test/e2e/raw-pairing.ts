@@ -16,6 +16,7 @@ import {
   type PairProof,
   type PairRequest,
   type PairResponse,
+  type PairWelcome,
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
 import { clientKindToProto } from '../../src/identity/client-kind-message.js';
 import { type DeviceHandshake, startHandshake } from '../../src/pairing/protocol/device-handshake.js';
@@ -38,6 +39,7 @@ export interface Refusal {
 /** A connection to `Pair` of somebody who plays the handshake by hand. */
 export class RawPairing {
   readonly #client: Client;
+  readonly #strangers = new Map<string, Stranger>();
 
   constructor(endpoint: Endpoint) {
     const target = openUnverifiedChannel(endpoint);
@@ -46,32 +48,50 @@ export class RawPairing {
 
   /** Begins a handshake as a new device that takes `password` for the code's. */
   begin(codeId: string, password: PasswordScalars): RawHandshake {
-    const { pair } = NodeServiceService;
-    const deadline = Date.now() + TIMEOUT_MS;
-    const call = this.#client.makeBidiStreamRequest(
-      pair.path,
-      pair.requestSerialize,
-      pair.responseDeserialize,
-      new Metadata(),
-      { deadline },
-    );
-    return new RawHandshake(call, newHandshake(codeId, password));
+    return new RawHandshake(this.#call(), newHandshake(codeId, password));
   }
 
   /** What the server says to a proof out of thin air. */
   async guess(codeId: string): Promise<Refusal> {
-    const handshake = this.begin(codeId, { w0: Buffer.alloc(32, 2), w1: Buffer.alloc(32, 3) });
-    await handshake.hello();
-    return handshake.refusalOf({
-      confirmP: Buffer.alloc(32, 1),
-      csr: makeCsr(newCertificateKey()),
-      identitySignature: Buffer.alloc(64, 1),
-    });
+    const stranger = this.#strangerTo(codeId);
+    const handshake = new RawHandshake(this.#call(), stranger.handshake);
+    await handshake.welcome();
+    return handshake.refusalOf(stranger.proof);
+  }
+
+  /** Somebody who knows no password. Made once for all guesses: the server cannot tell, and the test need not wait. */
+  #strangerTo(codeId: string): Stranger {
+    const known = this.#strangers.get(codeId);
+    if (known !== undefined) return known;
+    const handshake = newHandshake(codeId, { w0: Buffer.alloc(32, 2), w1: Buffer.alloc(32, 3) });
+    const csr = makeCsr(newCertificateKey());
+    const proof = { confirmP: Buffer.alloc(32, 1), csr, identitySignature: Buffer.alloc(64, 1) };
+    const stranger = { handshake, proof };
+    this.#strangers.set(codeId, stranger);
+    return stranger;
   }
 
   close(): void {
     this.#client.close();
   }
+
+  #call(): PairCall {
+    const { pair } = NodeServiceService;
+    return this.#client.makeBidiStreamRequest(
+      pair.path,
+      pair.requestSerialize,
+      pair.responseDeserialize,
+      new Metadata(),
+      { deadline: Date.now() + TIMEOUT_MS },
+    );
+  }
+}
+
+type PairCall = ClientDuplexStream<PairRequest, PairResponse>;
+
+interface Stranger {
+  readonly handshake: DeviceHandshake;
+  readonly proof: PairProof;
 }
 
 /** One call, as far as the test takes it. */
@@ -79,7 +99,7 @@ export class RawHandshake {
   #headers = new Metadata();
 
   constructor(
-    private readonly call: ClientDuplexStream<PairRequest, PairResponse>,
+    private readonly call: PairCall,
     private readonly handshake: DeviceHandshake,
   ) {
     call.on('error', () => undefined);
@@ -90,17 +110,23 @@ export class RawHandshake {
 
   /** Sends hello, waits for welcome, and says whether the server has shown that it knows the code. */
   async hello(): Promise<boolean> {
+    const welcome = await this.welcome();
+    try {
+      this.handshake.handleWelcome(parseWelcome(welcome));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Sends hello and gives what the server answers, unjudged. */
+  async welcome(): Promise<PairWelcome> {
     const { hello } = this.handshake;
     const value = { ...hello, clientKind: clientKindToProto(hello.clientKind) };
     this.call.write({ message: { $case: 'hello', value } });
     const [{ message }] = (await once(this.call, 'data')) as [PairResponse];
     if (message?.$case !== 'welcome') throw new Error('the server sent no welcome');
-    try {
-      this.handshake.handleWelcome(parseWelcome(message.value));
-      return true;
-    } catch {
-      return false;
-    }
+    return message.value;
   }
 
   async refusalOf(proof: PairProof): Promise<Refusal> {
