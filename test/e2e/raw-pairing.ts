@@ -13,6 +13,7 @@ import type { Endpoint } from '../../src/client/grpc/endpoint.js';
 import { openUnverifiedChannel } from '../../src/client/grpc/unverified-channel.js';
 import {
   NodeServiceService,
+  type PairHello,
   type PairProof,
   type PairRequest,
   type PairResponse,
@@ -48,15 +49,31 @@ export class RawPairing {
 
   /** Begins a handshake as a new device that takes `password` for the code's. */
   begin(codeId: string, password: PasswordScalars): RawHandshake {
-    return new RawHandshake(this.#call(), newHandshake(codeId, password));
+    const handshake = newHandshake(codeId, password);
+    return new RawHandshake(this.#call(), { hello: helloOf(handshake), handshake });
   }
 
   /** What the server says to a proof out of thin air. */
   async guess(codeId: string): Promise<Refusal> {
     const stranger = this.#strangerTo(codeId);
-    const handshake = new RawHandshake(this.#call(), stranger.handshake);
+    const handshake = new RawHandshake(this.#call(), { hello: helloOf(stranger.handshake) });
     await handshake.welcome();
     return handshake.refusalOf(stranger.proof);
+  }
+
+  /** Sends messages that were recorded elsewhere, each when its turn comes. */
+  async replay(hello: PairHello, proof: PairProof): Promise<Refusal> {
+    const handshake = new RawHandshake(this.#call(), { hello });
+    await handshake.welcome();
+    return handshake.refusalOf(proof);
+  }
+
+  /** What the service answers to a hello that was recorded elsewhere. */
+  async welcomeTo(hello: PairHello): Promise<PairWelcome> {
+    const handshake = new RawHandshake(this.#call(), { hello });
+    const welcome = await handshake.welcome();
+    handshake.cancel();
+    return welcome;
   }
 
   /** Somebody who knows no password. Made once for all guesses: the server cannot tell, and the test need not wait. */
@@ -100,7 +117,7 @@ export class RawHandshake {
 
   constructor(
     private readonly call: PairCall,
-    private readonly handshake: DeviceHandshake,
+    private readonly side: { readonly hello: PairHello; readonly handshake?: DeviceHandshake },
   ) {
     call.on('error', () => undefined);
     call.on('metadata', (headers: Metadata) => {
@@ -111,8 +128,10 @@ export class RawHandshake {
   /** Sends hello, waits for welcome, and says whether the server has shown that it knows the code. */
   async hello(): Promise<boolean> {
     const welcome = await this.welcome();
+    const { handshake } = this.side;
+    if (handshake === undefined) throw new Error('nobody here can judge a welcome');
     try {
-      this.handshake.handleWelcome(parseWelcome(welcome));
+      handshake.handleWelcome(parseWelcome(welcome));
       return true;
     } catch {
       return false;
@@ -121,9 +140,7 @@ export class RawHandshake {
 
   /** Sends hello and gives what the server answers, unjudged. */
   async welcome(): Promise<PairWelcome> {
-    const { hello } = this.handshake;
-    const value = { ...hello, clientKind: clientKindToProto(hello.clientKind) };
-    this.call.write({ message: { $case: 'hello', value } });
+    this.call.write({ message: { $case: 'hello', value: this.side.hello } });
     const [{ message }] = (await once(this.call, 'data')) as [PairResponse];
     if (message?.$case !== 'welcome') throw new Error('the server sent no welcome');
     return message.value;
@@ -144,6 +161,10 @@ export class RawHandshake {
   cancel(): void {
     this.call.cancel();
   }
+}
+
+function helloOf({ hello }: DeviceHandshake): PairHello {
+  return { ...hello, clientKind: clientKindToProto(hello.clientKind) };
 }
 
 function newHandshake(codeId: string, password: PasswordScalars): DeviceHandshake {

@@ -2,11 +2,15 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeCsr } from '../../src/ca/csr-maker.js';
 import { describeError } from '../../src/cli/error-report.js';
+import { callCollect } from '../../src/client/device/collect-call.js';
 import { newCertificateKey } from '../../src/client/device/device-keys.js';
+import { openBundleChannel } from '../../src/client/grpc/bundle-channel.js';
 import type { OperatorClient } from '../../src/client/operator-client.js';
 import {
   PairHello,
   PairProof,
+  type PairRequest,
+  type PairResponse,
   PairWelcome,
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
 import { ClientKind, PairingCodeKind } from '../../src/generated/palyra/controlplane/v1/pairing.js';
@@ -18,6 +22,7 @@ import { Scalar } from '../../src/spake2plus/p256.js';
 import { systemClock } from '../../src/time/clock.js';
 import { makeRoot } from '../cli/pki.js';
 import { TestDevice, approving, failureOf, mintPin } from './paired-device.js';
+import { RawPairing } from './raw-pairing.js';
 import { Relay } from './relay.js';
 import { ServiceProcess } from './service-process.js';
 
@@ -59,6 +64,9 @@ const PROOF_EDITS: FieldEdits<PairProof> = {
   csr: [newRequest, 'CSR_HASH_MISMATCH'],
   identitySignature: [newSignature, 'IDENTITY_SIGNATURE'],
 };
+
+type PairMessage = PairRequest | PairResponse;
+type MessageKind = 'hello' | 'welcome' | 'proof' | 'receipt';
 
 /** A live code that the device does not use. */
 let otherCodeId: string;
@@ -172,5 +180,138 @@ describe('a relay between device and service', () => {
     expectRefusal(await pairEdited('proof', field, PROOF_EDITS), PROOF_EDITS[field][1]);
     expect(relay.passed).toEqual({ hellos: 1, welcomes: 1, proofs: 1, receipts: 0 });
     expect(await device.records()).toEqual([]);
+  });
+
+  describe('that drops, replays and reorders', () => {
+    let code: string;
+    let before: unknown;
+
+    beforeEach(async () => {
+      code = await mintPin(operator);
+      before = granted();
+    });
+
+    const dropping =
+      (dropped: MessageKind) =>
+      <Message extends PairMessage>(message: Message): Message[] =>
+        message.message?.$case === dropped ? [] : [message];
+
+    const tryThrough = (): Promise<unknown> =>
+      failureOf(device.pair(relay.endpoint, code, approving(operator)));
+
+    /** Nothing was granted on the server, and the device says what happened and keeps nothing. */
+    async function expectNothing(error: unknown, reason: string): Promise<void> {
+      expectRefusal(error, reason);
+      expect(granted()).toEqual(before);
+      expect(await device.records()).toEqual([]);
+    }
+
+    /** A handshake of the device, up to the proof, which the relay keeps for itself. */
+    async function recordedCall(): Promise<{ hello: PairHello; welcome: PairWelcome; proof: PairProof }> {
+      relay.tampering = { toService: dropping('proof') };
+      await expectNothing(await tryThrough(), 'SERVER_UNREACHABLE');
+      relay.tampering = {};
+      const { requests, responses } = relay.recorded[0]!;
+      const [hello, proof] = [requests[0]?.message, requests[1]?.message];
+      const welcome = responses[0]?.message;
+      if (hello?.$case !== 'hello' || proof?.$case !== 'proof' || welcome?.$case !== 'welcome') {
+        throw new Error('the relay has not recorded a handshake');
+      }
+      return { hello: hello.value, welcome: welcome.value, proof: proof.value };
+    }
+
+    it.each(['hello', 'welcome', 'proof'] as const)('gets nothing by dropping %s', async (dropped) => {
+      relay.tampering = { toService: dropping(dropped), toDevice: dropping(dropped) };
+      await expectNothing(await tryThrough(), 'SERVER_UNREACHABLE');
+    });
+
+    it('cannot keep the certificate from the device by dropping the receipt', async () => {
+      relay.tampering = { toDevice: dropping('receipt') };
+      const { fingerprint } = await device.pair(relay.endpoint, code, approving(operator));
+      expect(device.paired.fingerprint).toBe(fingerprint);
+    });
+
+    it('makes one request of a proof that it sends twice', async () => {
+      relay.tampering = {
+        toService: (request) => (request.message?.$case === 'proof' ? [request, request] : [request]),
+      };
+      const rows = service.tables()['pairing_request']!.length;
+      await device.pair(relay.endpoint, code, approving(operator));
+      expect(service.tables()['pairing_request']).toHaveLength(rows + 1);
+    });
+
+    it('gets nothing by sending hello twice, or a proof before it', async () => {
+      const { proof } = await recordedCall();
+      for (const [first, second] of [
+        ['hello', 'hello'],
+        ['proof', 'hello'],
+      ]) {
+        relay.tampering = {
+          toService: (request) =>
+            request.message?.$case !== 'hello' || first === second
+              ? [request, request]
+              : [{ message: { $case: 'proof', value: proof } }, request],
+        };
+        await expectNothing(await tryThrough(), 'UNEXPECTED_MESSAGE');
+      }
+    });
+
+    it('gets nothing by sending the receipt before the welcome', async () => {
+      relay.tampering = { toDevice: (response) => [{ message: { $case: 'receipt', value: {} } }, response] };
+      await expectNothing(await tryThrough(), 'FALSE_SERVER');
+    });
+
+    it('gets nothing by replaying a welcome, and nothing by replaying a hello with its proof', async () => {
+      const { hello, welcome, proof } = await recordedCall();
+      relay.tampering = { toDevice: () => [{ message: { $case: 'welcome', value: welcome } }] };
+      await expectNothing(await tryThrough(), 'CONFIRMATION_FAILED');
+
+      // The code has a try left, and the proof was right for the handshake that it was made in.
+      const stranger = new RawPairing(service.grpc);
+      expect((await stranger.replay(hello, proof)).code).toBe('UNAUTHENTICATED');
+      stranger.close();
+      expect(granted()).toEqual(before);
+    });
+
+    it('gets nothing by mixing two handshakes that it began with one hello', async () => {
+      const other = new RawPairing(service.grpc);
+      let welcome: PairWelcome | undefined;
+      relay.tampering = {
+        toService: async (request) => {
+          if (request.message?.$case === 'hello') welcome = await other.welcomeTo(request.message.value);
+          return [request];
+        },
+        toDevice: (response) =>
+          response.message?.$case === 'welcome'
+            ? [{ message: { $case: 'welcome', value: welcome! } }]
+            : [response],
+      };
+      await expectNothing(await tryThrough(), 'PAIRING_REFUSED');
+      expect(relay.passed).toMatchObject({ welcomes: 1, proofs: 1, receipts: 0 });
+      other.close();
+    });
+
+    it('gets nothing by collecting with what it has seen', async () => {
+      await device.pairUntilWaiting(relay.endpoint, code);
+      const [call] = relay.recorded;
+      const seen = [...call!.requests, ...call!.responses].flatMap(({ message }) =>
+        Object.values(message?.value ?? {}).filter((field): field is Buffer => Buffer.isBuffer(field)),
+      );
+      const tokens = seen.flatMap((bytes) => [
+        bytes.subarray(0, 32),
+        createHash('sha256').update(bytes).digest(),
+      ]);
+      expect(tokens.length).toBeGreaterThan(10);
+      const { cluster } = (await device.pending())!;
+      for (const token of tokens) {
+        const collecting = callCollect(
+          openBundleChannel(service.grpc, cluster),
+          token,
+          new AbortController().signal,
+        );
+        expect(await failureOf(collecting.next())).toMatchObject({ reason: 'NOTHING_TO_COLLECT' });
+      }
+      expect((await device.resume(approving(operator))).chain.length).toBeGreaterThan(0);
+    });
   });
 });

@@ -29,6 +29,23 @@ export interface Edits {
 
 type Edit<Message> = (message: Message) => Message | Promise<Message>;
 
+/**
+ * What goes on in place of a message: several are sent one after the other, and with none the message is dropped and the
+ * call hung up on both sides.
+ */
+export interface Tampering {
+  toService?: Tamper<PairRequest>;
+  toDevice?: Tamper<PairResponse>;
+}
+
+type Tamper<Message> = (message: Message) => readonly Message[] | Promise<readonly Message[]>;
+
+/** Everything that one call said, in its order, as it came in. */
+export interface RecordedCall {
+  readonly requests: PairRequest[];
+  readonly responses: PairResponse[];
+}
+
 /** The messages that went through, as they came. */
 interface Passed {
   hellos: number;
@@ -43,6 +60,8 @@ interface Passed {
  */
 export class Relay {
   edits: Edits = {};
+  tampering: Tampering = {};
+  readonly recorded: RecordedCall[] = [];
   readonly passed: Passed = { hellos: 0, welcomes: 0, proofs: 0, receipts: 0 };
   readonly #upstream: Client;
   #server: RunningServer | undefined;
@@ -75,11 +94,20 @@ export class Relay {
 
   #pair(device: ServerDuplexStream<PairRequest, PairResponse>): void {
     const service = this.#call();
+    const record: RecordedCall = { requests: [], responses: [] };
+    this.recorded.push(record);
+    const hangUp = (): void => {
+      service.cancel();
+      if (!device.cancelled) device.emit('error', { code: status.UNAVAILABLE, details: 'hung up' });
+    };
     let toService = Promise.resolve();
     let toDevice = Promise.resolve();
     device.on('data', (request: PairRequest) => {
+      record.requests.push(request);
       toService = toService.then(async () => {
-        service.write(await this.#request(request));
+        const passed = await tampered(await this.#request(request), this.tampering.toService);
+        for (const message of passed) service.write(message);
+        if (passed.length === 0) hangUp();
       });
     });
     device.on('end', () => void toService.then(() => service.end()));
@@ -87,8 +115,11 @@ export class Relay {
       service.cancel();
     });
     service.on('data', (response: PairResponse) => {
+      record.responses.push(response);
       toDevice = toDevice.then(async () => {
-        device.write(await this.#response(response));
+        const passed = await tampered(await this.#response(response), this.tampering.toDevice);
+        for (const message of passed) device.write(message);
+        if (passed.length === 0) hangUp();
       });
     });
     // How it ended comes with the status, also when that is a failure.
@@ -141,4 +172,11 @@ export class Relay {
 
 async function edited<Message>(message: Message, edit: Edit<Message> | undefined): Promise<Message> {
   return edit === undefined ? message : edit(message);
+}
+
+async function tampered<Message>(
+  message: Message,
+  tamper: Tamper<Message> | undefined,
+): Promise<readonly Message[]> {
+  return tamper === undefined ? [message] : tamper(message);
 }
