@@ -45,6 +45,7 @@ describe('parseSettings', () => {
       startsPerMinute: 1024,
       maxHandshakes: 256,
       requestTtl: 86_400_000,
+      separateApprover: 'no',
     });
     expect(settings.cluster.certValidity).toBe(86_400_000);
     expect(settings.cluster.trustDomain).toBeUndefined();

@@ -200,6 +200,12 @@ export const pairingSettings = {
     '24h',
     'How long a request waits for an operator',
   ),
+  separateApprover: setting(
+    'pairing_separate_approver',
+    oneOf('no', 'yes'),
+    'no',
+    'yes: whoever minted a code may not approve what comes with it, and no code can be approved beforehand',
+  ),
 };
 
 export const renewalSettings = {

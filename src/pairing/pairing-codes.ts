@@ -1,12 +1,13 @@
 import type { AuditEvent } from '../audit/audit-entry.js';
 import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work.js';
-import { DomainError, malformed, notFound } from '../errors/domain-error.js';
+import { DomainError, malformed, notFound, wrongState } from '../errors/domain-error.js';
 import { type OperatorCaller, actorOf } from '../operators/caller.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { type Verifier, makeVerifier } from '../spake2plus/verifier.js';
 import type { Clock } from '../time/clock.js';
+import { type CodePolicy, checkedPolicy } from './code-policy.js';
 import { endCode } from './housekeeping.js';
-import { type CodeRecord, codeRecordName, encodeCodeRecord } from './pairing-record.js';
+import { type CodeRecord, codeRecordName, decodeCodeRecord, encodeCodeRecord } from './pairing-record.js';
 import { PairingCodeRow, PairingTryRow } from './pairing.entity.js';
 import {
   type CodeKind,
@@ -38,6 +39,8 @@ export interface MintRequest {
   readonly ttlMs?: number;
   /** `host:port` for a link; the first advertised one when absent. */
   readonly linkEndpoint?: string;
+  /** One device that a person approves, unless said otherwise. */
+  readonly policy?: Partial<CodePolicy>;
 }
 
 /** A live code as its minter sees it later: without its secret. */
@@ -47,6 +50,8 @@ export interface LivePairingCode {
   readonly createdBy: string;
   readonly createdAt: number;
   readonly expiresAt: number;
+  readonly policy: CodePolicy;
+  readonly usesLeft: number;
   /** PIN codes only. */
   readonly triesLeft: number | undefined;
 }
@@ -74,22 +79,36 @@ export interface PairingCodesParts {
   readonly defaultEndpoint: () => string;
   /** From a code to its password; only tests that make codes by the thousand name another than the real one. */
   readonly passwordOf?: typeof derivePassword;
+  /** Whoever minted a code may not approve what comes with it; then no code can be approved beforehand either. */
+  readonly separateApprover?: boolean;
 }
 
 /** Mints, lists and withdraws pairing codes. */
 export class PairingCodes {
   constructor(private readonly parts: PairingCodesParts) {}
 
-  /** Throws `malformed` with TTL_OUT_OF_RANGE or INVALID_ENDPOINT. */
+  /**
+   * Throws `malformed` with TTL_OUT_OF_RANGE, INVALID_ENDPOINT or what is wrong with the policy, and `wrong_state` with
+   * PRE_APPROVAL_OFF.
+   */
   async mint(caller: OperatorCaller, request: MintRequest): Promise<MintedCode> {
     const life = lifeOf(request);
+    const policy = checkedPolicy(request.kind, request.policy);
+    if (policy.preApproved && this.parts.separateApprover === true) throw preApprovalOff();
     const endpoint = request.linkEndpoint ?? this.parts.defaultEndpoint();
     if (!isEndpoint(endpoint)) throw malformed('INVALID_ENDPOINT', 'the endpoint of a link is host:port');
     for (let attempt = 0; attempt < ID_ATTEMPTS; attempt++) {
       const drawn = this.draw(request.kind, endpoint);
       const verifier = await verifierOf(drawn, this.parts.passwordOf ?? derivePassword);
       const createdAt = this.parts.clock.now();
-      const facts = { kind: drawn.kind, createdBy: actorOf(caller), createdAt, expiresAt: createdAt + life };
+      const facts = {
+        kind: drawn.kind,
+        createdBy: actorOf(caller),
+        createdAt,
+        expiresAt: createdAt + life,
+        policy,
+        usesLeft: policy.uses,
+      };
       const stored = await this.parts.unitOfWork.run((unit) =>
         storeCode(unit, caller, drawn.codeId, { ...facts, verifier }),
       );
@@ -115,7 +134,7 @@ export class PairingCodes {
     const rows = await query.getMany();
     const page = rows.slice(0, options.limit);
     return {
-      codes: await Promise.all(page.map((row) => this.live(row))),
+      codes: (await Promise.all(page.map((row) => this.live(row)))).filter((code) => code !== undefined),
       next: rows.length > options.limit ? page.at(-1)?.codeId : undefined,
     };
   }
@@ -140,11 +159,22 @@ export class PairingCodes {
       : { kind, codeId, secret: random(LINK_SECRET_BYTES), endpoint, ca: this.parts.caKeyHash() };
   }
 
-  private async live(row: PairingCodeRow): Promise<LivePairingCode> {
-    const { codeId, kind, createdBy, createdAt, expiresAt } = row;
-    const left = kind === 'pin' ? await triesLeft(this.parts.committed.tables, codeId) : undefined;
-    return { codeId, kind, createdBy, createdAt, expiresAt, triesLeft: left };
+  /** As the sealed record says it, since that is what the code is used by; `undefined` when it ended meanwhile. */
+  private async live({ codeId }: PairingCodeRow): Promise<LivePairingCode | undefined> {
+    const { secrets, tables } = this.parts.committed;
+    const sealed = await secrets.read(codeRecordName(codeId));
+    if (sealed === undefined) return undefined;
+    const { verifier: _verifier, ...facts } = decodeCodeRecord(codeId, sealed);
+    const left = facts.kind === 'pin' ? await triesLeft(tables, codeId) : undefined;
+    return { codeId, ...facts, triesLeft: left };
   }
+}
+
+function preApprovalOff(): DomainError {
+  return wrongState(
+    'PRE_APPROVAL_OFF',
+    'here a second operator approves each device (PALYRA_PAIRING_SEPARATE_APPROVER), so that no code can be approved beforehand',
+  );
 }
 
 function lifeOf(request: MintRequest): number {
@@ -178,9 +208,19 @@ async function storeCode(
   await unit.secrets.write(codeRecordName(codeId), encodeCodeRecord(record));
   await unit.tables.insert(PairingCodeRow, { codeId, kind, createdBy, createdAt, expiresAt });
   auditCode(unit, caller, 'pairing.code_created', codeId, {
-    details: { kind, ttl_s: (expiresAt - createdAt) / 1000 },
+    details: { kind, ttl_s: (expiresAt - createdAt) / 1000, ...policyDetails(record.policy) },
   });
   return true;
+}
+
+/** Only what is not ordinary. */
+function policyDetails(policy: CodePolicy): Record<string, unknown> {
+  return {
+    ...(policy.uses === 1 ? {} : { uses: policy.uses }),
+    ...(policy.preApproved ? { pre_approved: true } : {}),
+    ...(policy.clientKinds.length === 0 ? {} : { client_kinds: policy.clientKinds }),
+    ...(policy.deviceIdPattern === '' ? {} : { device_id_pattern: policy.deviceIdPattern }),
+  };
 }
 
 function formatCode(code: PinCode | LinkCode): string {

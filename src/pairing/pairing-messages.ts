@@ -3,10 +3,12 @@ import {
   type NodePairingRequest,
   type PairingCode,
   PairingCodeKind,
+  type PairingCodePolicy,
   PairingState,
 } from '../generated/palyra/controlplane/v1/pairing.js';
-import { clientKindToProto } from '../identity/client-kind-message.js';
+import { clientKindFromProto, clientKindToProto } from '../identity/client-kind-message.js';
 import { fingerprintWords, identityFingerprint } from '../identity/fingerprint.js';
+import type { CodePolicy } from './code-policy.js';
 import type { LivePairingCode } from './pairing-codes.js';
 import type { PairingRequestRow, PairingRequestState } from './pairing.entity.js';
 import type { QueuedRequest } from './pairing-queue.js';
@@ -45,6 +47,27 @@ export function codeKindFromProto(kind: PairingCodeKind): 'pin' | 'link' {
   }
 }
 
+/** Throws `malformed` for a kind of client that is none; the rest is judged where codes are minted. */
+export function policyFromProto(policy: PairingCodePolicy | undefined): Partial<CodePolicy> {
+  if (policy === undefined) return {};
+  const { uses, preApproved, clientKinds, deviceIdPattern } = policy;
+  return {
+    ...(uses === 0 ? {} : { uses }),
+    preApproved,
+    deviceIdPattern,
+    clientKinds: clientKinds.map((kind) => {
+      const word = clientKindFromProto(kind);
+      if (word === undefined)
+        throw malformed('INVALID_CLIENT_KIND', 'a kind of client in the policy is none');
+      return word;
+    }),
+  };
+}
+
+function policyToProto(policy: CodePolicy): PairingCodePolicy {
+  return { ...policy, clientKinds: policy.clientKinds.map(clientKindToProto) };
+}
+
 export function codeToProto(code: LivePairingCode): PairingCode {
   return {
     codeId: code.codeId,
@@ -54,6 +77,8 @@ export function codeToProto(code: LivePairingCode): PairingCode {
     createTime: new Date(code.createdAt),
     expireTime: new Date(code.expiresAt),
     triesLeft: code.triesLeft,
+    policy: policyToProto(code.policy),
+    usesLeft: code.usesLeft,
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CLIENT_KINDS, type ClientKind } from '../identity/device-identity.js';
 import type { Verifier } from '../spake2plus/verifier.js';
+import { type CodePolicy, ORDINARY_POLICY } from './code-policy.js';
 import { corruptRecord, decodeJsonRecord, encodeJsonRecord } from '../secret-store/json-record.js';
 
 /** Names and contents of the sealed records of pairing (docs/protocol.md, "Sealed records"). */
@@ -16,6 +17,9 @@ export interface CodeRecord {
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly verifier: Verifier;
+  readonly policy: CodePolicy;
+  /** Devices that may still pair with it; the code goes with its last use. */
+  readonly usesLeft: number;
 }
 
 /** What a device proved, until somebody decides. */
@@ -41,6 +45,13 @@ const unixMs = z.int().nonnegative();
 
 const verifierSchema = z.strictObject({ w0: bytes, L: bytes, w0M: bytes, w0N: bytes });
 
+const policySchema = z.strictObject({
+  uses: z.int().positive(),
+  preApproved: z.boolean(),
+  clientKinds: z.array(z.enum(CLIENT_KINDS)),
+  deviceIdPattern: z.string(),
+});
+
 const codeSchema = z.strictObject({
   v: z.literal(1),
   kind: z.enum(['pin', 'link']),
@@ -48,6 +59,9 @@ const codeSchema = z.strictObject({
   createdAt: unixMs,
   expiresAt: unixMs,
   verifier: verifierSchema,
+  // Codes minted before there were policies have the ordinary one.
+  policy: policySchema.default(() => ({ ...ORDINARY_POLICY, clientKinds: [] })),
+  usesLeft: z.int().positive().default(1),
 });
 
 const decoySchema = z.strictObject({ v: z.literal(1), verifier: verifierSchema });

@@ -8,13 +8,17 @@ import type { RandomBytes } from '../random/random-bytes.js';
 import { Scalar } from '../spake2plus/p256.js';
 import type { Verifier } from '../spake2plus/verifier.js';
 import type { Clock } from '../time/clock.js';
+import { isFor } from './code-policy.js';
 import { endCode } from './housekeeping.js';
+import type { GrantedApproval, PairingDecisions } from './pairing-decisions.js';
 import {
+  type CodeRecord,
   DECOY_RECORD_NAME,
   type RequestRecord,
   codeRecordName,
   decodeCodeRecord,
   decodeDecoyRecord,
+  encodeCodeRecord,
   encodeRequestRecord,
   requestRecordName,
 } from './pairing-record.js';
@@ -30,6 +34,7 @@ import {
 } from './protocol/messages.js';
 import { type PendingProof, type VerifiedProof, respondToHello } from './protocol/server-handshake.js';
 import { collectTokenHash } from './protocol/transcript.js';
+import type { RequestChanges } from './request-changes.js';
 import type { StartLimits } from './start-limits.js';
 import { spendTry } from './tries.js';
 
@@ -39,6 +44,9 @@ export interface PairingServerParts {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly limits: StartLimits;
+  /** Approves what comes with a code that was approved beforehand. */
+  readonly decisions: Pick<PairingDecisions, 'preApprove' | 'approved'>;
+  readonly changes: RequestChanges;
   /** What `welcome` says of the cluster, as it is now. */
   readonly welcomeFields: () => WelcomeFields;
   /** How long a request waits for its decision, milliseconds. */
@@ -107,8 +115,8 @@ export class PairingSession {
 
   /**
    * Judges the proof and records the request. Returns its id once that is durable. Throws `unauthenticated` with
-   * PAIRING_REFUSED for a wrong proof and for a code that is unknown, spent, used or expired, and `malformed` for faults
-   * behind a right proof (the code stays live).
+   * PAIRING_REFUSED for a wrong proof and for a code that is unknown, spent, used or expired, and behind a right proof
+   * (the code stays live) `malformed` for faults and `forbidden` with CODE_NOT_FOR_DEVICE.
    */
   async finish(proof: Proof): Promise<string> {
     const { identityKey } = this.pending.hello;
@@ -116,7 +124,10 @@ export class PairingSession {
     if (outcome.kind === 'wrong_proof') throw pairingRefused();
     if (outcome.kind === 'fault') throw outcome.error;
     try {
-      return await this.parts.unitOfWork.run((unit) => this.record(unit, outcome));
+      const { requestId, approval } = await this.parts.unitOfWork.run((unit) => this.record(unit, outcome));
+      if (approval === undefined) this.parts.changes.announce(requestId);
+      else this.parts.decisions.approved(approval);
+      return requestId;
     } finally {
       outcome.collectToken.fill(0);
     }
@@ -129,10 +140,10 @@ export class PairingSession {
   }
 
   /** Uses up the code and records the request and the token's hash, in one unit. */
-  private async record(unit: Unit, proof: VerifiedProof<VerifiedCsr>): Promise<string> {
+  private async record(unit: Unit, proof: VerifiedProof<VerifiedCsr>): Promise<RecordedRequest> {
     const { hello } = proof;
     const now = this.parts.clock.now();
-    const createdBy = await useUpCode(unit, hello.codeId, now);
+    const { createdBy, policy } = await useCode(unit, hello, now);
     const record: RequestRecord = {
       requestId: newUlid(this.parts.clock, this.parts.random).toLowerCase(),
       ...factsOf(hello),
@@ -156,19 +167,41 @@ export class PairingSession {
         identity: identityFingerprint(hello.identityKey),
       },
     });
-    return record.requestId;
+    const { requestId } = record;
+    if (!policy.preApproved) return { requestId };
+    const approval = await this.parts.decisions.preApprove(unit, record);
+    return approval === undefined ? { requestId } : { requestId, approval };
   }
 }
 
-/** Who minted the code, once it is used up. A code that ended since `hello` is refused like any other dead one. */
-async function useUpCode(unit: Unit, codeId: string, now: number): Promise<string> {
+interface RecordedRequest {
+  readonly requestId: string;
+  /** When the code had been approved beforehand and nothing stood against it. */
+  readonly approval?: GrantedApproval;
+}
+
+/**
+ * Takes one use of the code, the last of which ends it. A code that ended since `hello` is refused like any other dead
+ * one. Whoever gets here knows the secret, so it may hear that the code is for others.
+ */
+async function useCode(unit: Unit, hello: CheckedHello, now: number): Promise<CodeRecord> {
+  const { codeId } = hello;
   const sealed = await unit.secrets.read(codeRecordName(codeId));
   const row = await unit.tables.findOneBy(PairingCodeRow, { codeId });
   if (sealed === undefined || row === null) throw pairingRefused();
   const record = decodeCodeRecord(codeId, sealed);
   if (record.expiresAt <= now) throw pairingRefused();
-  await endCode(unit, codeId);
-  return record.createdBy;
+  if (!isFor(record.policy, hello)) {
+    throw new DomainError(
+      'forbidden',
+      'CODE_NOT_FOR_DEVICE',
+      'this code is for devices of another kind or id',
+    );
+  }
+  const usesLeft = record.usesLeft - 1;
+  if (usesLeft === 0) await endCode(unit, codeId);
+  else await unit.secrets.write(codeRecordName(codeId), encodeCodeRecord({ ...record, usesLeft }));
+  return record;
 }
 
 type HelloFacts = Pick<RequestRecord, 'deviceId' | 'clientKind' | 'platform' | 'identityKey' | 'codeId'>;

@@ -24,7 +24,13 @@ import { pageToken, parsePage, parseReason } from '../grpc/paging.js';
 import { certificateToProto } from './certificate-message.js';
 import { PairingCodes } from './pairing-codes.js';
 import { PairingDecisions } from './pairing-decisions.js';
-import { codeKindFromProto, codeToProto, requestToProto, stateFromProto } from './pairing-messages.js';
+import {
+  codeKindFromProto,
+  codeToProto,
+  policyFromProto,
+  requestToProto,
+  stateFromProto,
+} from './pairing-messages.js';
 import { PairingQueue } from './pairing-queue.js';
 
 /** Pairing's part of ControlPlane. */
@@ -46,6 +52,7 @@ export class PairingController {
       kind: codeKindFromProto(request.kind),
       ...(request.ttl === undefined ? {} : { ttlMs: milliseconds(request.ttl) }),
       ...(request.linkEndpoint === '' ? {} : { linkEndpoint: request.linkEndpoint }),
+      policy: policyFromProto(request.policy),
     });
     return { code: codeToProto(code), secretText };
   }

@@ -54,11 +54,12 @@ import { StartLimits } from './start-limits.js';
     },
     {
       provide: PairingCodes,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, CertificateAuthority, ClusterFacts],
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, SETTINGS, CertificateAuthority, ClusterFacts],
       useFactory: (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
         clock: Clock,
+        { pairing }: Settings,
         authority: CertificateAuthority,
         cluster: ClusterFacts,
       ): PairingCodes =>
@@ -69,17 +70,28 @@ import { StartLimits } from './start-limits.js';
           random: systemRandomBytes,
           caKeyHash: () => authority.caKeyHash(),
           defaultEndpoint: () => cluster.grpcEndpoints()[0] ?? '',
+          separateApprover: pairing.separateApprover === 'yes',
         }),
     },
     {
       provide: PairingServer,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, SETTINGS, ClusterFacts],
+      inject: [
+        UNIT_OF_WORK,
+        COMMITTED_READER,
+        CLOCK,
+        SETTINGS,
+        ClusterFacts,
+        PairingDecisions,
+        RequestChanges,
+      ],
       useFactory: async (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
         clock: Clock,
         { pairing }: Settings,
         cluster: ClusterFacts,
+        decisions: PairingDecisions,
+        changes: RequestChanges,
       ): Promise<PairingServer> => {
         await unitOfWork.run((unit) => ensureDecoy(unit, systemRandomBytes));
         const { startsPerMinute, startsPerMinutePerAddress, maxHandshakes: handshakes } = pairing;
@@ -89,6 +101,8 @@ import { StartLimits } from './start-limits.js';
           clock,
           random: systemRandomBytes,
           limits: new StartLimits({ startsPerMinute, startsPerMinutePerAddress, handshakes }, clock),
+          decisions,
+          changes,
           welcomeFields: () => cluster.welcomeFields(),
           requestTtlMs: pairing.requestTtl,
         });
@@ -113,7 +127,7 @@ import { StartLimits } from './start-limits.js';
       useFactory: (
         unitOfWork: UnitOfWork,
         clock: Clock,
-        { cluster }: Settings,
+        { cluster, pairing }: Settings,
         authority: CertificateAuthority,
         changes: RequestChanges,
         connections: DeviceConnections,
@@ -127,6 +141,7 @@ import { StartLimits } from './start-limits.js';
           connections,
           observer,
           certificateLifetimeMs: cluster.certValidity,
+          separateApprover: pairing.separateApprover === 'yes',
         }),
     },
     {

@@ -45,6 +45,8 @@ export interface WorldOptions {
   readonly limits?: Partial<PairingLimits>;
   /** Where new codes come from. */
   readonly mintRandom?: RandomBytes;
+  /** Whoever minted a code may not approve. */
+  readonly separateApprover?: boolean;
   /** How codes become passwords, on both sides; the real way by default. */
   readonly passwordOf?: typeof derivePassword;
   /** Is told what the handshake's server asks of the store. */
@@ -113,6 +115,17 @@ export class PairingWorld {
       quicEndpoints: () => ['localhost:7444'],
     });
     const store = { unitOfWork, committed, clock, random: systemRandomBytes };
+    const { separateApprover = false } = options;
+    const decisions = new PairingDecisions({
+      unitOfWork,
+      clock,
+      authority,
+      changes,
+      connections,
+      observer: uncounted,
+      certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
+      separateApprover,
+    });
     return new PairingWorld(
       options,
       temporary,
@@ -125,25 +138,20 @@ export class PairingWorld {
         random: options.mintRandom ?? systemRandomBytes,
         caKeyHash: () => authority.caKeyHash(),
         defaultEndpoint: () => 'localhost:7443',
+        separateApprover,
         ...(options.passwordOf === undefined ? {} : { passwordOf: options.passwordOf }),
       }),
       new PairingServer({
         ...store,
         ...(options.observed === undefined ? {} : observedStore(store, options.observed)),
         limits: new StartLimits({ ...NO_LIMITS, ...options.limits }, clock),
+        decisions,
+        changes,
         welcomeFields: () => cluster.welcomeFields(),
         requestTtlMs: REQUEST_TTL_MS,
       }),
       new PairingQueue(committed),
-      new PairingDecisions({
-        unitOfWork,
-        clock,
-        authority,
-        changes,
-        connections,
-        observer: uncounted,
-        certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
-      }),
+      decisions,
       new Collection({
         unitOfWork,
         committed,

@@ -16,6 +16,7 @@ const spake2plus = 'src/spake2plus/spake2plus.spec.ts';
 const ed25519 = 'src/identity/ed25519.spec.ts';
 const conversation = 'src/pairing/pair-conversation.spec.ts';
 const startLimits = 'src/pairing/start-limits.spec.ts';
+const policies = 'test/pairing/code-policies.spec.ts';
 const live = 'test/pairing/pairing-codes.spec.ts';
 
 /** The texts that people and links carry. */
@@ -373,9 +374,21 @@ const tries = [
     ],
     [
       'a code pairs several devices',
-      '  await endCode(unit, codeId);\n',
-      '',
+      '  if (usesLeft === 0) await endCode(unit, codeId);\n  else await',
+      '  await',
       { only: 'codes that do not live' },
+    ],
+    [
+      'a code has more uses than it was minted for',
+      'const usesLeft = record.usesLeft - 1;',
+      'const usesLeft = record.usesLeft > 1 ? record.usesLeft : 0;',
+      { test: policies, only: 'as many devices' },
+    ],
+    [
+      'a code is for any device',
+      '  if (!isFor(record.policy, hello)) {',
+      '  if (false) {',
+      { test: policies, only: 'is not for a device' },
     ],
     [
       'starts are not limited',
@@ -385,12 +398,26 @@ const tries = [
     ],
     ['a slot is not given back', '    this.release();\n', '', { rule: LIMITS, only: 'limits' }],
   ]),
+  ...inFile('src/pairing/code-policy.ts', { rule: TRIES, test: 'src/pairing/code-policy.spec.ts' }, [
+    [
+      'six digits let several devices in, or any without a person',
+      "if (kind === 'pin' && (policy.preApproved || policy.uses > 1)) {",
+      'if (false) {',
+    ],
+    ['a pattern need match only the beginning', '  return of === pattern.length;\n', '  return true;\n'],
+  ]),
   ...inFile('src/pairing/pairing-codes.ts', { rule: 'PROTOCOL, Pairing: Mint', test: live }, [
     [
       'a new code inherits the tries of a dead one',
       '  if (await unit.tables.existsBy(PairingTryRow, { codeId })) return false;\n',
       '',
       { only: 'an operator' },
+    ],
+    [
+      'a code is approved beforehand where another operator has to approve',
+      'if (policy.preApproved && this.parts.separateApprover === true) throw preApprovalOff();',
+      '',
+      { rule: TRIES, test: policies, only: 'approved beforehand' },
     ],
     [
       'a code may live for ever',

@@ -7,56 +7,69 @@ const OVERLAP = 'DESIGN §7';
 const SEALED_DECIDES = 'DESIGN §4';
 
 const services = 'test/pairing/pairing-services.spec.ts';
+const policies = 'test/pairing/code-policies.spec.ts';
 const succession = 'src/identity/certificate-succession.spec.ts';
 
 /** Decisions, collection, identities, revocation. */
 export const registry = [
   ...inFile('src/pairing/pairing-decisions.ts', { rule: DECIDE, test: services }, [
     [
-      'a request that is not pending is approved',
-      '    this.requirePending(row);\n\n',
-      '\n',
-      { only: 'a decision' },
-    ],
-    [
-      'a request that was approved is rejected',
-      '      this.requirePending(row);\n',
+      'a request that was decided is decided again',
+      "    if (row.state !== 'pending_approval') throw alreadyDecided(row);\n",
       '',
       { only: 'a decision' },
     ],
     [
-      'an expired request is approved',
-      "(row.state === 'pending_approval' && row.expiresAt <= this.parts.clock.now())",
-      'false',
-      { only: 'a decision' },
+      'the row alone says how long a request lives',
+      '    if (record.expiresAt <= now) throw requestExpired();\n',
+      '',
+      { rule: SEALED_DECIDES, test: policies, only: 'comes too late' },
+    ],
+    [
+      'whoever minted a code approves what comes with it',
+      '    if (this.parts.separateApprover === true && record.codeCreatedBy === actor) throw minterMayNotApprove();\n',
+      '',
+      { test: policies, only: 'may not approve' },
+    ],
+    [
+      'a pre-approved code lets in what a person has to decide',
+      '    if (conflict !== undefined) return undefined;\n',
+      '',
+      { test: policies, only: 'leaves to a person' },
+    ],
+    [
+      'a minter who may not approve any more approves',
+      '    if (!(await mayApprove(unit, record.codeCreatedBy))) return undefined;\n',
+      '',
+      { test: policies, only: 'leaves to a person' },
     ],
     [
       'approving twice issues twice',
-      '    if (before !== undefined) return before;\n',
+      '    if (before !== undefined) return { certificate: before };\n',
       '',
       { only: 'a decision' },
     ],
     [
       'what was proved outlives the decision',
-      '  await unit.secrets.delete(requestRecordName(row.requestId));\n',
+      '  await unit.secrets.delete(requestRecordName(requestId));\n',
       '',
       { only: 'a pairing' },
     ],
     [
       'connections of a replaced identity go on',
-      "      this.parts.connections.closeOthers(deviceId, fingerprints, 'superseded');\n",
+      "    this.parts.connections.closeOthers(deviceId, fingerprints, 'superseded');\n",
       '',
       { only: 'a device that is known' },
     ],
     [
       'an approval is not audited',
-      "audit(unit, caller, 'pairing.approved', record.deviceId, approval.reason, {",
+      "audit(unit, { actor, source }, 'pairing.approved', deviceId, reason, {",
       'void ({',
       { rule: 'DESIGN §9.7', only: 'a pairing' },
     ],
     [
       'a rejection is not audited',
-      "      audit(unit, caller, 'pairing.rejected', row.deviceId, reason, { request_id: requestId });\n",
+      "      audit(unit, { actor, source: caller.source }, 'pairing.rejected', record.deviceId, reason, details);\n",
       '',
       { rule: 'DESIGN §9.7', only: 'a decision' },
     ],
@@ -188,7 +201,7 @@ export const registry = [
     ],
     [
       'what was proved outlives an expired request',
-      '  await unit.secrets.delete(requestRecordName(row.requestId));\n',
+      '  await unit.secrets.delete(requestRecordName(requestId));\n',
       '',
     ],
     ['a verifier outlives its code', '  await unit.secrets.delete(codeRecordName(codeId));\n', ''],

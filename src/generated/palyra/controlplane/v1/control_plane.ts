@@ -38,6 +38,7 @@ import {
   PairingCodeKind,
   pairingCodeKindFromJSON,
   pairingCodeKindToJSON,
+  PairingCodePolicy,
   PairingState,
   pairingStateFromJSON,
   pairingStateToJSON,
@@ -58,6 +59,8 @@ export interface CreatePairingCodeRequest {
     | undefined;
   /** The gRPC endpoint written into a link, `host:port`; by default the first one the server advertises. */
   linkEndpoint: string;
+  /** One device that a person approves, when left out. */
+  policy: PairingCodePolicy | undefined;
 }
 
 export interface CreatePairingCodeResponse {
@@ -233,7 +236,7 @@ export interface GetStatusResponse {
 }
 
 function createBaseCreatePairingCodeRequest(): CreatePairingCodeRequest {
-  return { kind: 0, ttl: undefined, linkEndpoint: "" };
+  return { kind: 0, ttl: undefined, linkEndpoint: "", policy: undefined };
 }
 
 export const CreatePairingCodeRequest: MessageFns<CreatePairingCodeRequest> = {
@@ -246,6 +249,9 @@ export const CreatePairingCodeRequest: MessageFns<CreatePairingCodeRequest> = {
     }
     if (message.linkEndpoint !== "") {
       writer.uint32(26).string(message.linkEndpoint);
+    }
+    if (message.policy !== undefined) {
+      PairingCodePolicy.encode(message.policy, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -287,6 +293,14 @@ export const CreatePairingCodeRequest: MessageFns<CreatePairingCodeRequest> = {
             message.linkEndpoint = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.policy = PairingCodePolicy.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -308,6 +322,7 @@ export const CreatePairingCodeRequest: MessageFns<CreatePairingCodeRequest> = {
         : isSet(object.link_endpoint)
         ? globalThis.String(object.link_endpoint)
         : "",
+      policy: isSet(object.policy) ? PairingCodePolicy.fromJSON(object.policy) : undefined,
     };
   },
 
@@ -322,6 +337,9 @@ export const CreatePairingCodeRequest: MessageFns<CreatePairingCodeRequest> = {
     if (message.linkEndpoint !== "") {
       obj.linkEndpoint = message.linkEndpoint;
     }
+    if (message.policy !== undefined) {
+      obj.policy = PairingCodePolicy.toJSON(message.policy);
+    }
     return obj;
   },
 
@@ -333,6 +351,9 @@ export const CreatePairingCodeRequest: MessageFns<CreatePairingCodeRequest> = {
     message.kind = object.kind ?? 0;
     message.ttl = (object.ttl !== undefined && object.ttl !== null) ? Duration.fromPartial(object.ttl) : undefined;
     message.linkEndpoint = object.linkEndpoint ?? "";
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? PairingCodePolicy.fromPartial(object.policy)
+      : undefined;
     return message;
   },
 };

@@ -173,6 +173,21 @@ export function pairingStateToJSON(object: PairingState): string {
   }
 }
 
+/** What a code may be used for beyond one device that a person approves. */
+export interface PairingCodePolicy {
+  /** Devices that may pair with it: 1 to 10000 for a link, 1 for a PIN code. Asked for as zero: 1. */
+  uses: number;
+  /**
+   * Links only: each use is approved at once, as the decision of whoever minted the code. What stands against an approval
+   * (a known id with another key, a revoked or suspended device, a key of another device) waits for a person all the same.
+   */
+  preApproved: boolean;
+  /** Kinds of client that may use it; all when empty. */
+  clientKinds: ClientKind[];
+  /** Pattern for the device id: upper-case characters of one, `*` for any run of them, `?` for one; all when empty. */
+  deviceIdPattern: string;
+}
+
 /** A live pairing code as its minter sees it later: never with its secret, which is shown once. */
 export interface PairingCode {
   /** The public part: 4 (PIN) or 8 (link) characters of Crockford base 32. */
@@ -187,6 +202,11 @@ export interface PairingCode {
     | undefined;
   /** PIN codes: handshakes that may still be begun with it. Absent for links. */
   triesLeft?: number | undefined;
+  policy:
+    | PairingCodePolicy
+    | undefined;
+  /** Devices that may still pair with it. */
+  usesLeft: number;
 }
 
 /** What an operator needs in order to decide, from the sealed record of the request. */
@@ -224,8 +244,160 @@ export interface NodePairingRequest {
   reason: string;
 }
 
+function createBasePairingCodePolicy(): PairingCodePolicy {
+  return { uses: 0, preApproved: false, clientKinds: [], deviceIdPattern: "" };
+}
+
+export const PairingCodePolicy: MessageFns<PairingCodePolicy> = {
+  encode(message: PairingCodePolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uses !== 0) {
+      writer.uint32(8).uint32(message.uses);
+    }
+    if (message.preApproved !== false) {
+      writer.uint32(16).bool(message.preApproved);
+    }
+    if (message.clientKinds.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.clientKinds) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    if (message.deviceIdPattern !== "") {
+      writer.uint32(34).string(message.deviceIdPattern);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PairingCodePolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePairingCodePolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.uses = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.preApproved = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.clientKinds.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.clientKinds.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.deviceIdPattern = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PairingCodePolicy {
+    return {
+      uses: isSet(object.uses) ? globalThis.Number(object.uses) : 0,
+      preApproved: isSet(object.preApproved)
+        ? globalThis.Boolean(object.preApproved)
+        : isSet(object.pre_approved)
+        ? globalThis.Boolean(object.pre_approved)
+        : false,
+      clientKinds: globalThis.Array.isArray(object?.clientKinds)
+        ? object.clientKinds.map((e: any) => clientKindFromJSON(e))
+        : globalThis.Array.isArray(object?.client_kinds)
+        ? object.client_kinds.map((e: any) => clientKindFromJSON(e))
+        : [],
+      deviceIdPattern: isSet(object.deviceIdPattern)
+        ? globalThis.String(object.deviceIdPattern)
+        : isSet(object.device_id_pattern)
+        ? globalThis.String(object.device_id_pattern)
+        : "",
+    };
+  },
+
+  toJSON(message: PairingCodePolicy): unknown {
+    const obj: any = {};
+    if (message.uses !== 0) {
+      obj.uses = Math.round(message.uses);
+    }
+    if (message.preApproved !== false) {
+      obj.preApproved = message.preApproved;
+    }
+    if (message.clientKinds?.length) {
+      obj.clientKinds = message.clientKinds.map((e) => clientKindToJSON(e));
+    }
+    if (message.deviceIdPattern !== "") {
+      obj.deviceIdPattern = message.deviceIdPattern;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PairingCodePolicy>): PairingCodePolicy {
+    return PairingCodePolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PairingCodePolicy>): PairingCodePolicy {
+    const message = createBasePairingCodePolicy();
+    message.uses = object.uses ?? 0;
+    message.preApproved = object.preApproved ?? false;
+    message.clientKinds = object.clientKinds?.map((e) => e) || [];
+    message.deviceIdPattern = object.deviceIdPattern ?? "";
+    return message;
+  },
+};
+
 function createBasePairingCode(): PairingCode {
-  return { codeId: "", kind: 0, createdBy: "", createTime: undefined, expireTime: undefined, triesLeft: undefined };
+  return {
+    codeId: "",
+    kind: 0,
+    createdBy: "",
+    createTime: undefined,
+    expireTime: undefined,
+    triesLeft: undefined,
+    policy: undefined,
+    usesLeft: 0,
+  };
 }
 
 export const PairingCode: MessageFns<PairingCode> = {
@@ -247,6 +419,12 @@ export const PairingCode: MessageFns<PairingCode> = {
     }
     if (message.triesLeft !== undefined) {
       writer.uint32(48).uint32(message.triesLeft);
+    }
+    if (message.policy !== undefined) {
+      PairingCodePolicy.encode(message.policy, writer.uint32(58).fork()).join();
+    }
+    if (message.usesLeft !== 0) {
+      writer.uint32(64).uint32(message.usesLeft);
     }
     return writer;
   },
@@ -312,6 +490,22 @@ export const PairingCode: MessageFns<PairingCode> = {
             message.triesLeft = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.policy = PairingCodePolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.usesLeft = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -352,6 +546,12 @@ export const PairingCode: MessageFns<PairingCode> = {
         : isSet(object.tries_left)
         ? globalThis.Number(object.tries_left)
         : undefined,
+      policy: isSet(object.policy) ? PairingCodePolicy.fromJSON(object.policy) : undefined,
+      usesLeft: isSet(object.usesLeft)
+        ? globalThis.Number(object.usesLeft)
+        : isSet(object.uses_left)
+        ? globalThis.Number(object.uses_left)
+        : 0,
     };
   },
 
@@ -375,6 +575,12 @@ export const PairingCode: MessageFns<PairingCode> = {
     if (message.triesLeft !== undefined) {
       obj.triesLeft = Math.round(message.triesLeft);
     }
+    if (message.policy !== undefined) {
+      obj.policy = PairingCodePolicy.toJSON(message.policy);
+    }
+    if (message.usesLeft !== 0) {
+      obj.usesLeft = Math.round(message.usesLeft);
+    }
     return obj;
   },
 
@@ -389,6 +595,10 @@ export const PairingCode: MessageFns<PairingCode> = {
     message.createTime = object.createTime ?? undefined;
     message.expireTime = object.expireTime ?? undefined;
     message.triesLeft = object.triesLeft ?? undefined;
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? PairingCodePolicy.fromPartial(object.policy)
+      : undefined;
+    message.usesLeft = object.usesLeft ?? 0;
     return message;
   },
 };
