@@ -6,6 +6,7 @@ import {
   type PendingPairing,
   type StoredCertificate,
   type StoredIdentity,
+  readCertificate,
   readIdentity,
   readPending,
 } from '../../src/client/device/device-records.js';
@@ -149,6 +150,11 @@ export class TestDevice {
 
   async identity(): Promise<StoredIdentity | undefined> {
     return this.#read(readIdentity);
+  }
+
+  /** What its store holds, also when another process has paired it. */
+  async storedCertificate(): Promise<StoredCertificate | undefined> {
+    return this.#read(readCertificate);
   }
 
   async pending(): Promise<PendingPairing | undefined> {
