@@ -18,6 +18,7 @@ import { QuicModule } from './quic/quic.module.js';
 import { CLOCK, type Runtime, SETTINGS, UNIT_OF_WORK } from './runtime.js';
 import { RuntimeModule } from './runtime.module.js';
 import { BackupModule } from './store/backup.module.js';
+import type { DataKeyObserver } from './store/data-key-change.js';
 import { StoreModule } from './store/store.module.js';
 import type { Clock } from './time/clock.js';
 
@@ -25,27 +26,23 @@ import type { Clock } from './time/clock.js';
 export interface AppParts extends ObservabilityParts {
   readonly runtime: Runtime;
   readonly failures: FailureLog;
+  readonly dataKeyObserver: DataKeyObserver;
 }
 
 /** The whole service; one filter and one guard for all doors. */
 @Module({
-  imports: [
-    CaModule,
-    QuicModule,
-    OperatorsModule,
-    IdentityModule,
-    PairingModule,
-    AuditModule,
-    StoreModule,
-    BackupModule,
-  ],
+  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule, BackupModule],
   controllers: [StatusController],
 })
 export class AppModule {
   static of(parts: AppParts): DynamicModule {
     return {
       module: AppModule,
-      imports: [RuntimeModule.of(parts.runtime), ObservabilityModule.of(parts)],
+      imports: [
+        RuntimeModule.of(parts.runtime),
+        ObservabilityModule.of(parts),
+        StoreModule.of(parts.dataKeyObserver),
+      ],
       providers: [
         { provide: FAILURE_LOG, useValue: parts.failures },
         { provide: APP_FILTER, useClass: DomainErrorFilter },

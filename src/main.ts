@@ -8,7 +8,7 @@ import { AppModule } from './app.module.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { ServerCertificates } from './ca/server-certificates.js';
 import { trustBundlePem } from './ca/trust-bundle.js';
-import { masterKeySource } from './config/master-key-source.js';
+import { masterKeySources } from './config/master-key-sources.js';
 import type { Settings } from './config/settings.js';
 import { formatHostPort } from './network/network-address.js';
 import { openStore } from './database/open-store.js';
@@ -22,6 +22,7 @@ import { Metrics } from './observability/metrics.js';
 import { NestLogger } from './observability/nest-logger.js';
 import { Readiness } from './observability/readiness.js';
 import { rootExpiresAt } from './observability/root-expiry.js';
+import { dataKeyLog, logKeyInForce } from './observability/store-log.js';
 import type { Runtime } from './runtime.js';
 import { ServiceHolds } from './service-holds/service-holds.js';
 import { isUnconfirmed, QUARANTINE } from './store/quarantine.js';
@@ -58,13 +59,14 @@ export async function startService(
   const metricsToken = MetricsToken.fromFile(settings.http.metricsTokenFile);
   const { dataDir } = settings.store;
   const holds = new ServiceHolds();
-  const store = await openStore({ dataDir, masterKey: masterKeySource(settings.store), clock });
+  const store = await openStore({ dataDir, ...masterKeySources(settings.store), clock });
   // A mistyped directory is a new, empty cluster: say so.
   if (store.created) logger.info({ event: 'store_created', dataDir: resolve(dataDir) }, 'new store');
   if (isUnconfirmed(store.restore)) {
     holds.raise(QUARANTINE);
     logger.warn({ event: 'store_quarantined' }, QUARANTINE.message);
   }
+  logKeyInForce(logger, store);
   try {
     return await new Service(settings, logger, { clock, store, holds }, metricsToken).start();
   } catch (error) {
@@ -107,7 +109,8 @@ class Service {
   async start(): Promise<RunningService> {
     const runtime = { settings: this.settings, ...this.parts };
     const failures = failureLog(this.logger);
-    const module = AppModule.of({ runtime, failures, ...this.observability() });
+    const dataKeyObserver = dataKeyLog(this.logger);
+    const module = AppModule.of({ runtime, failures, dataKeyObserver, ...this.observability() });
     const app = await NestFactory.create(module, httpAdapter(this.settings.http), this.nestOptions());
     try {
       await this.publishBundle(app);

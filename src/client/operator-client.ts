@@ -29,13 +29,20 @@ import {
   WithdrawPairingCodeRequest,
   type WithdrawPairingCodeResponse,
 } from '../generated/palyra/controlplane/v1/control_plane.js';
-import { VerifyStoreRequest, type VerifyStoreResponse } from '../generated/palyra/controlplane/v1/store.js';
 import {
   BackupStoreRequest,
   type BackupStoreResponse,
   ConfirmRestoreRequest,
   type ConfirmRestoreResponse,
 } from '../generated/palyra/controlplane/v1/backup.js';
+import {
+  RekeyStoreDataRequest,
+  type RekeyStoreDataResponse,
+  RekeyStoreRequest,
+  type RekeyStoreResponse,
+  VerifyStoreRequest,
+  type VerifyStoreResponse,
+} from '../generated/palyra/controlplane/v1/store.js';
 import type { Endpoint } from './grpc/endpoint.js';
 import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
@@ -183,6 +190,22 @@ export class OperatorClient {
       { client: this.#client, target: this.target },
       ControlPlaneService.exportAudit,
       ExportAuditRequest.fromPartial(request),
+      { ...this.#callOptions(), signal: this.options.signal },
+    );
+  }
+
+  async rekeyStore(request: DeepPartial<RekeyStoreRequest> = {}): Promise<RekeyStoreResponse> {
+    return this.#call(ControlPlaneService.rekeyStore, RekeyStoreRequest.fromPartial(request));
+  }
+
+  /** How far it is, then what failed, then the result. Without a deadline, as above. */
+  async *rekeyStoreData(
+    request: DeepPartial<RekeyStoreDataRequest> = {},
+  ): AsyncGenerator<RekeyStoreDataResponse, void, undefined> {
+    yield* serverStreamCall(
+      { client: this.#client, target: this.target },
+      ControlPlaneService.rekeyStoreData,
+      RekeyStoreDataRequest.fromPartial(request),
       { ...this.#callOptions(), signal: this.options.signal },
     );
   }

@@ -136,6 +136,11 @@ function contradictions(settings: Settings): string[] {
   if (settings.store.keyFile !== undefined && settings.store.passphraseFile !== undefined) {
     problems.push('PALYRA_STORE_KEY_FILE and PALYRA_STORE_PASSPHRASE_FILE are both set: keep one of them');
   }
+  if (settings.store.newKeyFile !== undefined && settings.store.newPassphraseFile !== undefined) {
+    problems.push(
+      'PALYRA_STORE_NEW_KEY_FILE and PALYRA_STORE_NEW_PASSPHRASE_FILE are both set: keep one of them',
+    );
+  }
   return problems;
 }
 

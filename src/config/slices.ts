@@ -34,6 +34,16 @@ export const storeSettings = {
     path,
     'File with a passphrase from which the master key is derived, instead of a key file',
   ),
+  newKeyFile: optionalSetting(
+    'store_new_key_file',
+    path,
+    'Master key file to change to with `palyra store rekey --prepared`; start tries it too',
+  ),
+  newPassphraseFile: optionalSetting(
+    'store_new_passphrase_file',
+    path,
+    'Passphrase file to change to, likewise',
+  ),
   databaseUrl: optionalSetting(
     'database_url',
     notYet('PostgreSQL comes later: leave it unset, and SQLite in the data directory is used'),

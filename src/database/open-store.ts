@@ -7,8 +7,10 @@ import { AuditEntryRow, AuditHeadRow } from '../audit/audit.entity.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { systemRandomBytes } from '../random/random-bytes.js';
 import { encodeJsonRecord } from '../secret-store/json-record.js';
-import type { MasterKeyMaterial, MasterKeySource } from '../secret-store/master-key.js';
-import { readMasterKey } from '../secret-store/master-key.js';
+import type { MasterKeySources, ReadKey } from '../secret-store/given-keys.js';
+import { firstThatOpens, forgetKeys, keyForNewStore, readGivenKeys } from '../secret-store/given-keys.js';
+import { missingMasterKey, masterKeyPath } from '../secret-store/master-key.js';
+import type { MasterKeySource } from '../secret-store/master-key.js';
 import {
   createEmptyPrivateFile,
   requirePrivateDirectory,
@@ -37,6 +39,7 @@ import {
   storeDamaged,
 } from './store-keys.js';
 import { decodeRestoreRecord, RESTORE_RECORD_NAME, type RestoreRecord } from './restore-record.js';
+import { settle, StoreKeyring } from './store-keyring.js';
 import type { StoreFields } from './store.entity.js';
 import { StoreRow } from './store.entity.js';
 import type { CopyProgress, StoreCopy } from './store-copy.js';
@@ -49,6 +52,8 @@ export interface OpenStoreOptions {
   /** Made if it is not there; 0700. */
   readonly dataDir: string;
   readonly masterKey: MasterKeySource;
+  /** The master key that the store is to change to; tried too. */
+  readonly nextMasterKey?: MasterKeySource | undefined;
   readonly clock?: Clock;
   readonly random?: RandomBytes;
   /** Tables; by default those of the whole service. */
@@ -64,6 +69,8 @@ export interface Store {
   readonly unitOfWork: UnitOfWork;
   readonly committed: CommittedReader;
   readonly auditLog: AuditLog;
+  /** What its records are sealed under, and how that is changed. */
+  readonly keyring: StoreKeyring;
   /** Whether this opening made the store. */
   readonly created: boolean;
   /** The last restore, if there was one, as it was when the store was opened. */
@@ -98,15 +105,14 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     await removeStagingFiles(options.dataDir);
     const path = join(options.dataDir, DATABASE_FILE);
     const exists = await databaseExists(path);
-    const material = await readMasterKey(options.masterKey, {
-      dataDir: options.dataDir,
-      mayCreate: !exists,
-      random: options.random ?? systemRandomBytes,
-    });
+    const sources = masterKeySources(options);
+    const given = exists
+      ? await readGivenKeys(sources)
+      : [await keyForNewStore(sources, options.random ?? systemRandomBytes)];
     await createEmptyPrivateFile(path);
     const database = await SqliteDatabase.open(path, options.schema ?? { entities, migrations });
     opened.database = database;
-    return await finish(options, opened, database, material);
+    return await finish(options, opened, database, given);
   } catch (error) {
     await opened.close();
     throw error;
@@ -133,13 +139,16 @@ async function finish(
   options: OpenStoreOptions,
   opened: Opened,
   database: SqliteDatabase,
-  material: MasterKeyMaterial,
+  given: readonly ReadKey[],
 ): Promise<Store> {
   const { random = systemRandomBytes, clock = systemClock } = options;
+  const sources = masterKeySources(options);
   const found = readStoreRow(database.connection);
-  const row = found ?? (await newStoreRow(options.masterKey, material, clock.now(), random));
-  const keys = await openStoreKeys(row, material);
-  material.secret.fill(0);
+  const row = found ?? (await newStoreRow(keyOfNewStore(sources, given), clock.now(), random));
+  const { key, opened: keys } = await firstThatOpens(given, ({ material }) => openStoreKeys(row, material));
+  keys.masterKey.fill(0);
+  const openedWith = await settle(key);
+  forgetKeys(given);
   const sealer = new RecordSealer(keys.storeId, keys.dataKeys, random);
   if (found !== undefined) sealer.open(CHECK_RECORD_NAME, readCheckRecord(database.connection));
 
@@ -163,14 +172,21 @@ async function finish(
     storeId: row.storeId,
     unitOfWork,
     committed,
+    keyring: new StoreKeyring({ sources, sealer, unitOfWork, committed, random, openedWith }),
     auditLog: new AuditLog(committed, row.storeId),
     created: found === undefined,
     restore,
     storeTime: () => unitOfWork.storeTime(),
     highestTimeMs: () => unitOfWork.highestTimeMs(),
     async copyTo(target, onProgress) {
-      await copyDatabase(join(options.dataDir, DATABASE_FILE), target, onProgress);
-      return settleCopy(target, sealer);
+      // An old data key may go while the copy is made, which is of the time before.
+      const keys = sealer.fork();
+      try {
+        await copyDatabase(join(options.dataDir, DATABASE_FILE), target, onProgress);
+        return await settleCopy(target, keys);
+      } finally {
+        keys.destroy();
+      }
     },
     verifyRecords: () => verifyRecords(new SqlSealedRecords(tables), sealer),
     onCommit: (listener) => unitOfWork.commits.onCommit(listener),
@@ -180,6 +196,17 @@ async function finish(
       sealer.destroy();
     },
   };
+}
+
+function masterKeySources({ masterKey, nextMasterKey, dataDir }: OpenStoreOptions): MasterKeySources {
+  return { current: masterKey, next: nextMasterKey, dataDir };
+}
+
+/** For a first start that was cut off once its files were there: as without them, it is made with the current key. */
+function keyOfNewStore(sources: MasterKeySources, given: readonly ReadKey[]): ReadKey {
+  const key = given.find(({ role, isBeside }) => role === 'current' && !isBeside);
+  if (key !== undefined) return key;
+  throw missingMasterKey(sources.current, masterKeyPath(sources.current, sources.dataDir));
 }
 
 /** All of it in one commit, so that a store is either whole or not there. */

@@ -2,7 +2,8 @@
 import type { Database } from 'better-sqlite3';
 import { DomainError } from '../errors/domain-error.js';
 import type { RandomBytes } from '../random/random-bytes.js';
-import type { MasterKeyMaterial, MasterKeySource } from '../secret-store/master-key.js';
+import type { ReadKey } from '../secret-store/given-keys.js';
+import type { MasterKeyMaterial } from '../secret-store/master-key.js';
 import { masterKeyOf, newScryptParameters } from '../secret-store/master-key.js';
 import type { ScryptParameters } from '../secret-store/passphrase.js';
 import type { DataKey } from '../secret-store/sealed-record.js';
@@ -23,16 +24,17 @@ export const CHECK_RECORD_NAME = 'check';
 export interface StoreKeys {
   readonly storeId: Buffer;
   readonly dataKeys: readonly DataKey[];
+  /** 32 bytes; whoever asked for it overwrites it. */
+  readonly masterKey: Buffer;
 }
 
 /** Makes the row of a new store, with one data key. `epoch` is in Unix milliseconds. */
 export async function newStoreRow(
-  source: MasterKeySource,
-  material: MasterKeyMaterial,
+  { source, material }: ReadKey,
   epoch: number,
   random: RandomBytes,
 ): Promise<StoreFields> {
-  const scrypt = newScryptParameters(source, random);
+  const scrypt = newScryptParameters(source, material, random);
   const storeId = random(STORE_ID_BYTES);
   const dataKey = { id: random(DATA_KEY_ID_BYTES), key: random(KEY_BYTES) };
   const masterKey = await masterKeyOf(material, scrypt);
@@ -43,11 +45,20 @@ export async function newStoreRow(
     id: 1,
     storeId,
     wrappedKeys,
+    ...scryptColumns(scrypt),
+    epoch,
+  };
+}
+
+/** The columns that say how the master key is derived. */
+export function scryptColumns(
+  scrypt: ScryptParameters | null,
+): Pick<StoreFields, 'scryptSalt' | 'scryptN' | 'scryptR' | 'scryptP'> {
+  return {
     scryptSalt: scrypt?.salt ?? null,
     scryptN: scrypt?.n ?? null,
     scryptR: scrypt?.r ?? null,
     scryptP: scrypt?.p ?? null,
-    epoch,
   };
 }
 
@@ -62,16 +73,16 @@ export async function openStoreKeys(row: StoreFields, material: MasterKeyMateria
     return {
       storeId: row.storeId,
       dataKeys: wrapped.map((key) => unwrapDataKey(masterKey, row.storeId, key)),
+      masterKey,
     };
   } catch (cause) {
+    masterKey.fill(0);
     throw new DomainError(
       'wrong_state',
       'STORE_KEY_WRONG',
       'The given key or passphrase does not open this store: give the one it was made with.',
       { cause },
     );
-  } finally {
-    masterKey.fill(0);
   }
 }
 
@@ -124,7 +135,8 @@ function scryptParametersOf(row: StoreFields): ScryptParameters | null {
   return { salt, n, r, p };
 }
 
-function splitWrappedKeys(row: StoreFields): Buffer[] {
+/** The wrapped data keys of the row, in their order; the last one seals. Throws `STORE_DAMAGED`. */
+export function splitWrappedKeys(row: StoreFields): Buffer[] {
   const { storeId, wrappedKeys } = row;
   const count = wrappedKeys.length / WRAPPED_KEY_BYTES;
   if (storeId.length !== STORE_ID_BYTES || count < 1 || !Number.isInteger(count)) {

@@ -40,6 +40,8 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   RevokeDevice: approver,
   ClearDevice: admin,
   ExportAudit: admin,
+  RekeyStore: admin,
+  RekeyStoreData: admin,
   VerifyStore: admin,
   BackupStore: admin,
   ConfirmRestore: admin,

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { DomainError } from '../errors/domain-error.js';
 import type { RandomBytes } from '../random/random-bytes.js';
 import type { ScryptParameters } from './passphrase.js';
-import { DEFAULT_SCRYPT_COST, deriveMasterKey, SHORTEST_PASSPHRASE_BYTES } from './passphrase.js';
+import {
+  DEFAULT_SCRYPT_COST,
+  deriveMasterKey,
+  requirePassphrase,
+  SHORTEST_PASSPHRASE_BYTES,
+} from './passphrase.js';
 import { createPrivateFile, readPrivateFile } from './private-file.js';
 import { KEY_BYTES, SALT_BYTES } from './sealed-record.js';
 
@@ -20,7 +25,6 @@ export type MasterKeySource =
     };
 
 export const DEFAULT_KEY_FILE = 'store.key';
-
 const KEY_FILE_CONTENT = /^[0-9a-f]{64}\r?\n?$/;
 const LARGEST_KEY_FILE_BYTES = 128;
 const LARGEST_PASSPHRASE_BYTES = 4_096;
@@ -29,6 +33,11 @@ const LARGEST_PASSPHRASE_BYTES = 4_096;
 export interface MasterKeyMaterial {
   readonly kind: 'key' | 'passphrase';
   readonly secret: Buffer;
+}
+
+/** The file of a source. */
+export function masterKeyPath(source: MasterKeySource, dataDir: string): string {
+  return source.kind === 'default-key-file' ? join(dataDir, DEFAULT_KEY_FILE) : source.path;
 }
 
 /**
@@ -41,32 +50,69 @@ export async function readMasterKey(
   source: MasterKeySource,
   options: { readonly dataDir: string; readonly mayCreate: boolean; readonly random: RandomBytes },
 ): Promise<MasterKeyMaterial> {
-  switch (source.kind) {
-    case 'default-key-file': {
-      const path = join(options.dataDir, DEFAULT_KEY_FILE);
-      const key =
-        (await readKeyFile(path, false)) ??
-        (options.mayCreate ? await createKeyFile(path, options) : undefined);
-      return { kind: 'key', secret: key ?? missing(path, 'put back the one this store was made with') };
-    }
-    case 'key-file': {
-      const make =
-        'make one for a new store with `openssl rand -hex 32` in a file of mode 600, or put back the old one';
-      return { kind: 'key', secret: (await readKeyFile(source.path, true)) ?? missing(source.path, make) };
-    }
-    case 'passphrase-file': {
-      const passphrase = await readPassphraseFile(source.path);
-      return {
-        kind: 'passphrase',
-        secret: passphrase ?? missing(source.path, 'write the passphrase into it'),
-      };
-    }
+  const path = masterKeyPath(source, options.dataDir);
+  const found = await readMasterKeyFile(source, path);
+  if (found !== undefined) return found;
+  if (source.kind === 'default-key-file' && options.mayCreate) {
+    const secret = newMasterKey(options.random);
+    await createPrivateFile(path, keyFileContent(secret));
+    return { kind: 'key', secret };
   }
+  throw missingMasterKey(source, path);
 }
 
-/** Parameters for a new store; `null` for a key that is used as it is. */
-export function newScryptParameters(source: MasterKeySource, random: RandomBytes): ScryptParameters | null {
+/**
+ * What a file of this kind of source holds; `undefined` when it is not there. Only the default key file may be no link:
+ * mounted secrets are links. Throws `STORE_KEY_MALFORMED`, `STORE_PASSPHRASE_TOO_SHORT` or what `readPrivateFile` throws.
+ */
+export async function readMasterKeyFile(
+  { kind }: MasterKeySource,
+  path: string,
+): Promise<MasterKeyMaterial | undefined> {
+  const secret =
+    kind === 'passphrase-file'
+      ? await readPassphraseFile(path)
+      : await readKeyFile(path, kind === 'key-file');
+  if (secret === undefined) return undefined;
+  return { kind: kind === 'passphrase-file' ? 'passphrase' : 'key', secret };
+}
+
+/** 32 random bytes. */
+export function newMasterKey(random: RandomBytes): Buffer {
+  return random(KEY_BYTES);
+}
+
+/** A key as its file holds it: 64 hex digits and a line end. */
+export function keyFileContent(key: Uint8Array): Buffer {
+  return Buffer.from(`${Buffer.from(key).toString('hex')}\n`, 'latin1');
+}
+
+export function missingMasterKey(source: MasterKeySource, path: string): DomainError {
+  return new DomainError(
+    'wrong_state',
+    'STORE_KEY_MISSING',
+    `The key file ${path} is not there: ${REMEDY[source.kind]}.`,
+  );
+}
+
+const REMEDY: Readonly<Record<MasterKeySource['kind'], string>> = {
+  'default-key-file': 'put back the one this store was made with',
+  'key-file':
+    'make one for a new store with `openssl rand -hex 32` in a file of mode 600, or put back the old one',
+  'passphrase-file': 'write the passphrase into it',
+};
+
+/**
+ * Parameters for what is to be wrapped anew: a new store, or one that gets this key; `null` for a key that is used as it
+ * is. Throws `STORE_PASSPHRASE_WEAK` for a passphrase that should not become a key.
+ */
+export function newScryptParameters(
+  source: MasterKeySource,
+  material: MasterKeyMaterial,
+  random: RandomBytes,
+): ScryptParameters | null {
   if (source.kind !== 'passphrase-file') return null;
+  requirePassphrase(material.secret);
   return { salt: random(SALT_BYTES), ...(source.cost ?? DEFAULT_SCRYPT_COST) };
 }
 
@@ -86,7 +132,7 @@ export async function masterKeyOf(
   throw new DomainError(
     'wrong_state',
     'STORE_KEY_WRONG_KIND',
-    `This store was made with ${made}, but ${given} was given: set PALYRA_STORE_KEY_FILE or PALYRA_STORE_PASSPHRASE_FILE accordingly.`,
+    `This store opens with ${made}, but ${given} was given: set PALYRA_STORE_KEY_FILE or PALYRA_STORE_PASSPHRASE_FILE accordingly.`,
   );
 }
 
@@ -103,14 +149,6 @@ async function readKeyFile(path: string, followLinks: boolean): Promise<Buffer |
     );
   }
   return Buffer.from(text.slice(0, KEY_BYTES * 2), 'hex');
-}
-
-async function createKeyFile(path: string, options: { readonly random: RandomBytes }): Promise<Buffer> {
-  const key = options.random(KEY_BYTES);
-  const content = Buffer.from(`${key.toString('hex')}\n`, 'latin1');
-  await createPrivateFile(path, content);
-  content.fill(0);
-  return key;
 }
 
 async function readPassphraseFile(path: string): Promise<Buffer | undefined> {
@@ -133,8 +171,4 @@ function withoutLineEnd(content: Buffer): Buffer {
   if (end > 0 && content[end - 1] === 0x0a) end -= 1;
   if (end > 0 && content[end - 1] === 0x0d) end -= 1;
   return content.subarray(0, end);
-}
-
-function missing(path: string, remedy: string): never {
-  throw new DomainError('wrong_state', 'STORE_KEY_MISSING', `The key file ${path} is not there: ${remedy}.`);
 }

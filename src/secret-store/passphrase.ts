@@ -18,10 +18,35 @@ export const DEFAULT_SCRYPT_COST = { n: 2 ** 17, r: 8, p: 1 } as const;
 /** Refused below: a passphrase is attacked offline by whoever copies the file. */
 export const SHORTEST_PASSPHRASE_BYTES = 12;
 
+/** What a passphrase must have before it becomes a key. Six random words of a list of 7 776 carry 77 bits. */
+const LEAST_WORDS = 6;
+const LEAST_LETTERS = 18;
+
 const LEAST_N = 2 ** 15;
 const GREATEST_N = 2 ** 20;
 const R = 8;
 const GREATEST_P = 4;
+
+/**
+ * Throws `wrong_state`, `STORE_PASSPHRASE_WEAK`, unless it has at least six different words, of three letters on average.
+ * Asked of a new passphrase only: an old one opens the store or not.
+ */
+export function requirePassphrase(passphrase: Buffer): void {
+  const words = new Set(
+    passphrase
+      .toString('utf8')
+      .split(/\s+/u)
+      .filter((word) => word !== ''),
+  );
+  const letters = [...words].reduce((sum, word) => sum + word.length, 0);
+  if (words.size >= LEAST_WORDS && letters >= LEAST_LETTERS) return;
+  throw new DomainError(
+    'wrong_state',
+    'STORE_PASSPHRASE_WEAK',
+    'A passphrase that protects the store has at least six different words, chosen at random: write such a one into the ' +
+      'file, or use a key file (`openssl rand -hex 32`).',
+  );
+}
 
 /**
  * Refuses costs out of bounds: too low ones would weaken the store, too high ones stop the start, and both may come from

@@ -31,22 +31,38 @@ const ANY_RECORD = z.looseObject({ v: z.number() });
 
 /** `undefined` if the record opens and holds what sealed values hold. */
 export function verifyRecord(sealer: RecordSealer, row: SealedRow): RecordFinding | undefined {
-  const record = typeof row.name === 'string' ? row.name : `(${typeof row.name} instead of a name)`;
-  if (typeof row.name !== 'string' || !(row.record instanceof Uint8Array)) {
-    return { record, reason: 'RECORD_CORRUPT' };
-  }
+  const opened = openRow(sealer, row);
+  if ('reason' in opened) return opened;
   try {
-    const plaintext = sealer.open(row.name, row.record);
-    try {
-      decodeJsonRecord(row.name, ANY_RECORD, plaintext);
-    } finally {
-      plaintext.fill(0);
-    }
+    decodeJsonRecord(opened.name, ANY_RECORD, opened.plaintext);
     return undefined;
   } catch (error) {
-    // A name without a canonical encoding cannot have been sealed either.
-    return { record, reason: error instanceof DomainError ? error.reason : 'RECORD_CORRUPT' };
+    return finding(opened.name, error);
+  } finally {
+    opened.plaintext.fill(0);
   }
+}
+
+/** The record's plaintext, or why it does not open. */
+export function openRow(
+  sealer: RecordSealer,
+  row: SealedRow,
+): RecordFinding | { readonly name: string; readonly plaintext: Buffer } {
+  const { name, record } = row;
+  if (typeof name !== 'string') {
+    return { record: `(${typeof name} instead of a name)`, reason: 'RECORD_CORRUPT' };
+  }
+  if (!(record instanceof Uint8Array)) return { record: name, reason: 'RECORD_CORRUPT' };
+  try {
+    return { name, plaintext: sealer.open(name, record) };
+  } catch (error) {
+    return finding(name, error);
+  }
+}
+
+/** A name without a canonical encoding is no reason of ours, and cannot have been sealed either. */
+function finding(record: string, error: unknown): RecordFinding {
+  return { record, reason: error instanceof DomainError ? error.reason : 'RECORD_CORRUPT' };
 }
 
 /** Goes through all records in the order of their names, page by page, and lets others work in between. */
@@ -61,10 +77,10 @@ export async function* verifyRecords(
   while (after !== undefined) {
     const page: SealedRow[] = await records.page(after, PAGE);
     for (const row of page) {
-      const finding = verifyRecord(sealer, row);
-      if (finding === undefined) continue;
+      const found = verifyRecord(sealer, row);
+      if (found === undefined) continue;
       failed += 1;
-      yield { kind: 'finding', finding };
+      yield { kind: 'finding', finding: found };
     }
     done += page.length;
     yield { kind: 'progress', done, total };
@@ -80,7 +96,8 @@ function lastName(page: readonly SealedRow[]): string | undefined {
   return page.length === PAGE && typeof last === 'string' ? last : undefined;
 }
 
-const nextTurn = (): Promise<void> =>
+/** Lets everybody else of the process have a turn. */
+export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve);
   });

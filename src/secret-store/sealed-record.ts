@@ -63,6 +63,17 @@ export function openRecord(
   return open(dataKey.key, RECORD_KEY_INFO, place, parts);
 }
 
+/** How every record begins that names this data key: format and id, 17 bytes. */
+export function sealedHeader(dataKeyId: Uint8Array): Buffer {
+  return Buffer.concat([Uint8Array.of(FORMAT), dataKeyId]);
+}
+
+/** The id of the data key that a record, or a wrapped key, names; `undefined` for what has no such form. Proves nothing. */
+export function dataKeyIdOf(record: Uint8Array): Buffer | undefined {
+  if (record.length < SHORTEST_RECORD_BYTES || record[0] !== FORMAT) return undefined;
+  return Buffer.from(record.subarray(1, 1 + DATA_KEY_ID_BYTES));
+}
+
 /** Wraps a data key under the master key (32 bytes); `salt` is 32 fresh random bytes. */
 export function wrapDataKey(
   masterKey: Uint8Array,

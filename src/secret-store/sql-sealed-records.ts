@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { sealedHeader } from './sealed-record.js';
 import { SecretRow } from './secret.entity.js';
 
 /** A record as it lies in the database. In a damaged one either may be something else than its column says. */
@@ -13,6 +14,24 @@ export class SqlSealedRecords {
 
   async count(): Promise<number> {
     return this.tables.count(SecretRow);
+  }
+
+  /** The record of this name; `undefined` if there is none. */
+  async one(name: string): Promise<SealedRow | undefined> {
+    return this.tables
+      .createQueryBuilder(SecretRow, 'secret')
+      .select('secret.name', 'name')
+      .addSelect('secret.record', 'record')
+      .where('secret.name = :name', { name })
+      .getRawOne<SealedRow>();
+  }
+
+  /** How many records do not name this data key (16 bytes): other keys, or nothing that has the form of a record. */
+  async countNotUnder(dataKeyId: Buffer): Promise<number> {
+    return this.tables
+      .createQueryBuilder(SecretRow, 'secret')
+      .where('substr(secret.record, 1, 17) <> :header', { header: sealedHeader(dataKeyId) })
+      .getCount();
   }
 
   /** Records behind the name `after`, in ascending order of their names, at most `limit`. */

@@ -20,8 +20,9 @@ import { CHECK_RECORD_NAME, openStoreKeys, readCheckRecord, readStoreRow } from 
 import { DomainError } from '../errors/domain-error.js';
 import { systemRandomBytes } from '../random/random-bytes.js';
 import { syncDirectory } from '../secret-store/atomic-file.js';
-import type { MasterKeyMaterial, MasterKeySource } from '../secret-store/master-key.js';
-import { readMasterKey } from '../secret-store/master-key.js';
+import type { ReadKey } from '../secret-store/given-keys.js';
+import { firstThatOpens, forgetKeys, readGivenKeys } from '../secret-store/given-keys.js';
+import type { MasterKeySource } from '../secret-store/master-key.js';
 import { requirePrivateDirectory } from '../secret-store/private-file.js';
 import { RecordSealer } from '../secret-store/record-sealer.js';
 import type { VerificationItem } from '../secret-store/record-verification.js';
@@ -46,6 +47,8 @@ export interface RestoreOptions {
   /** A file that `palyra store backup` has written. */
   readonly backup: string;
   readonly masterKey: MasterKeySource;
+  /** Tried too, as at the start of the service. */
+  readonly nextMasterKey?: MasterKeySource | undefined;
   readonly clock: Clock;
   /**
    * Reads what came after the backup, before anything is in place; returns the epoch that the audit log had reached. What
@@ -80,19 +83,19 @@ export async function restoreStore(options: RestoreOptions): Promise<Restored> {
     const place = join(dataDir, DATABASE_FILE);
     if (await databaseExists(place)) throw storeExists(dataDir);
     await removeStagingFiles(dataDir);
-    const material = await readMasterKey(options.masterKey, {
+    const given = await readGivenKeys({
+      current: options.masterKey,
+      next: options.nextMasterKey,
       dataDir,
-      mayCreate: false,
-      random: systemRandomBytes,
     });
     try {
       const copy = await createStagingFile(dataDir, 'restore');
       await copyBackup(options.backup, copy);
-      const restored = await prepare(copy, material, options);
+      const restored = await prepare(copy, given, options);
       await putInPlace(copy, place);
       return restored;
     } finally {
-      material.secret.fill(0);
+      forgetKeys(given);
       await removeStagingFiles(dataDir);
     }
   } finally {
@@ -101,18 +104,14 @@ export async function restoreStore(options: RestoreOptions): Promise<Restored> {
 }
 
 /** Looks at all of the copy, begins the new epoch in it, and leaves one closed file. */
-async function prepare(
-  path: string,
-  material: MasterKeyMaterial,
-  options: RestoreOptions,
-): Promise<Restored> {
+async function prepare(path: string, given: readonly ReadKey[], options: RestoreOptions): Promise<Restored> {
   const database = await ofBackup(options.backup, async () => {
     const opened = await SqliteDatabase.open(path, { entities, migrations });
     requireIntegrity(opened.connection);
     return opened;
   });
   try {
-    return await restoreInto(database, material, options);
+    return await restoreInto(database, given, options);
   } finally {
     await database.close();
   }
@@ -120,7 +119,7 @@ async function prepare(
 
 async function restoreInto(
   database: SqliteDatabase,
-  material: MasterKeyMaterial,
+  given: readonly ReadKey[],
   options: RestoreOptions,
 ): Promise<Restored> {
   const { connection } = database;
@@ -130,7 +129,8 @@ async function restoreInto(
     if (found === undefined) throw new Error('unreachable: readCopy has found it');
     return Promise.resolve({ row: found, backup: copy });
   });
-  const keys = await openStoreKeys(row, material);
+  const { opened: keys } = await firstThatOpens(given, ({ material }) => openStoreKeys(row, material));
+  keys.masterKey.fill(0);
   const sealer = new RecordSealer(keys.storeId, keys.dataKeys, systemRandomBytes);
   try {
     await ofBackup(options.backup, async () => {

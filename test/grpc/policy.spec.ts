@@ -27,6 +27,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   RevokeDevice: 'approver',
   ClearDevice: 'admin',
   ExportAudit: 'admin',
+  RekeyStore: 'admin',
+  RekeyStoreData: 'admin',
   VerifyStore: 'admin',
   BackupStore: 'admin',
   ConfirmRestore: 'admin',

@@ -296,14 +296,14 @@ describe('the master key', () => {
       path: file('phrase'),
       cost: PASSPHRASE_COST,
     };
-    await writeFile(file('phrase'), 'correct horse battery\r\n', { mode: 0o600 });
+    await writeFile(file('phrase'), 'correct horse battery staple orbit lamp\r\n', { mode: 0o600 });
     await makeStore({ masterKey });
     expect(await readdir(dataDir)).not.toContain('store.key');
-    await writeFile(file('phrase'), 'correct horse battery');
+    await writeFile(file('phrase'), 'correct horse battery staple orbit lamp');
     const store = await open({ masterKey });
     expect(await recordOf(store)).toBe(PLAINTEXT);
     await store.close();
-    await writeFile(file('phrase'), 'correct horse batterie');
+    await writeFile(file('phrase'), 'correct horse batterie staple orbit lamp');
     await expect(open({ masterKey })).rejects.toMatchObject({ reason: 'STORE_KEY_WRONG' });
     await writeFile(file('phrase'), 'short');
     await expect(open({ masterKey })).rejects.toMatchObject({ reason: 'STORE_PASSPHRASE_TOO_SHORT' });
@@ -320,7 +320,7 @@ describe('the master key', () => {
       path: file('phrase'),
       cost: PASSPHRASE_COST,
     };
-    await writeFile(file('phrase'), 'correct horse battery', { mode: 0o600 });
+    await writeFile(file('phrase'), 'correct horse battery staple orbit lamp', { mode: 0o600 });
     await makeStore({ masterKey });
     tamper((database) => database.exec('UPDATE "store" SET "scrypt_n" = 16384'));
     await expect(open({ masterKey })).rejects.toMatchObject({ kind: 'corrupt', reason: 'STORE_SCRYPT_COST' });

@@ -1,4 +1,4 @@
-import { masterKeySource } from '../../config/master-key-source.js';
+import { masterKeySources } from '../../config/master-key-sources.js';
 import { loadSettings } from '../../config/settings-file.js';
 import { type Restored, restoreStore } from '../../store/restore-store.js';
 import type { CliContext } from '../cli-context.js';
@@ -31,7 +31,7 @@ export async function restoreFromBackup(
   const restored = await restoreStore({
     dataDir: settings.store.dataDir,
     backup,
-    masterKey: masterKeySource(settings.store),
+    ...masterKeySources(settings.store),
     clock: context.clock,
     readLater: async (trust) => {
       if (auditExport === undefined) return 0;

@@ -1,18 +1,33 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
+import { withOperator } from '../command-options.js';
 import { addBackupCommands } from './backup-commands.js';
-import { type OperatorOptions, withOperator } from '../command-options.js';
+import type { RekeyOptions } from './rekey.js';
+import type { VerifyOptions } from './verify.js';
 
 export function addStoreCommands(program: Command, context: CliContext): void {
   const store = program.command('store').description('the store of the service: its keys and records');
+  addRekey(store, context);
   addVerify(store, context);
   addBackupCommands(store, context);
+}
+
+function addRekey(store: Command, context: CliContext): void {
+  withOperator(store.command('rekey'))
+    .description('change the key that opens the store, or (--data) the key of its records')
+    .option('--prepared', 'take the new key from the host of the service, instead of making one')
+    .option('--data', 'seal all records under a new data key, while the service serves')
+    .option('--reason <text>', 'why; kept in the audit log')
+    .action(async (options: RekeyOptions) => {
+      const { rekeyStore } = await import('./rekey.js');
+      await rekeyStore(context, options);
+    });
 }
 
 function addVerify(store: Command, context: CliContext): void {
   withOperator(store.command('verify'))
     .description('open every sealed record and name all that do not open')
-    .action(async (options: OperatorOptions) => {
+    .action(async (options: VerifyOptions) => {
       const { verifyStore } = await import('./verify.js');
       await verifyStore(context, options);
     });

@@ -7,6 +7,8 @@ import { withOperatorSession } from '../operator-session.js';
 import type { Output } from '../terminal/output.js';
 import { ProgressLine } from './progress-line.js';
 
+export type VerifyOptions = OperatorOptions;
+
 /** What a verification found. */
 export interface StoreVerdict {
   readonly records: number;
@@ -14,7 +16,7 @@ export interface StoreVerdict {
 }
 
 /** `palyra store verify`: throws `failed` when a record does not open. */
-export async function verifyStore(context: CliContext, options: OperatorOptions): Promise<void> {
+export async function verifyStore(context: CliContext, options: VerifyOptions): Promise<void> {
   await withOperatorSession(context, options, async ({ client, output }) => {
     showVerdict(output, await takeVerification(client, output));
   });

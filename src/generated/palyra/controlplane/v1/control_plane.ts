@@ -43,7 +43,14 @@ import {
   pairingStateFromJSON,
   pairingStateToJSON,
 } from "./pairing.js";
-import { VerifyStoreRequest, VerifyStoreResponse } from "./store.js";
+import {
+  RekeyStoreDataRequest,
+  RekeyStoreDataResponse,
+  RekeyStoreRequest,
+  RekeyStoreResponse,
+  VerifyStoreRequest,
+  VerifyStoreResponse,
+} from "./store.js";
 import { IssuedCertificate } from "./trust_bundle.js";
 
 export const protobufPackage = "palyra.controlplane.v1";
@@ -2897,6 +2904,31 @@ export const ControlPlaneService = {
     responseSerialize: (value: ExportAuditResponse): Buffer => Buffer.from(ExportAuditResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExportAuditResponse => ExportAuditResponse.decode(value),
   },
+  /** Wraps the data keys of the store under a new master key. Role: admin. */
+  rekeyStore: {
+    path: "/palyra.controlplane.v1.ControlPlane/RekeyStore" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RekeyStoreRequest): Buffer => Buffer.from(RekeyStoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RekeyStoreRequest => RekeyStoreRequest.decode(value),
+    responseSerialize: (value: RekeyStoreResponse): Buffer => Buffer.from(RekeyStoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RekeyStoreResponse => RekeyStoreResponse.decode(value),
+  },
+  /**
+   * Seals all records under a new data key while the service serves, and tells how far it is. It goes on when the caller
+   * hangs up, and at the next start of the service; calling again shows the one that runs. Role: admin.
+   */
+  rekeyStoreData: {
+    path: "/palyra.controlplane.v1.ControlPlane/RekeyStoreData" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RekeyStoreDataRequest): Buffer =>
+      Buffer.from(RekeyStoreDataRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RekeyStoreDataRequest => RekeyStoreDataRequest.decode(value),
+    responseSerialize: (value: RekeyStoreDataResponse): Buffer =>
+      Buffer.from(RekeyStoreDataResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RekeyStoreDataResponse => RekeyStoreDataResponse.decode(value),
+  },
   /**
    * Opens every sealed record and names all that do not open; DATA_LOSS is not an error of this call but what it finds.
    * Role: admin.
@@ -2987,6 +3019,13 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
    * last and once. Role: admin.
    */
   exportAudit: handleServerStreamingCall<ExportAuditRequest, ExportAuditResponse>;
+  /** Wraps the data keys of the store under a new master key. Role: admin. */
+  rekeyStore: handleUnaryCall<RekeyStoreRequest, RekeyStoreResponse>;
+  /**
+   * Seals all records under a new data key while the service serves, and tells how far it is. It goes on when the caller
+   * hangs up, and at the next start of the service; calling again shows the one that runs. Role: admin.
+   */
+  rekeyStoreData: handleServerStreamingCall<RekeyStoreDataRequest, RekeyStoreDataResponse>;
   /**
    * Opens every sealed record and names all that do not open; DATA_LOSS is not an error of this call but what it finds.
    * Role: admin.
@@ -3202,6 +3241,35 @@ export interface ControlPlaneClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ExportAuditResponse>;
+  /** Wraps the data keys of the store under a new master key. Role: admin. */
+  rekeyStore(
+    request: RekeyStoreRequest,
+    callback: (error: ServiceError | null, response: RekeyStoreResponse) => void,
+  ): ClientUnaryCall;
+  rekeyStore(
+    request: RekeyStoreRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RekeyStoreResponse) => void,
+  ): ClientUnaryCall;
+  rekeyStore(
+    request: RekeyStoreRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RekeyStoreResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Seals all records under a new data key while the service serves, and tells how far it is. It goes on when the caller
+   * hangs up, and at the next start of the service; calling again shows the one that runs. Role: admin.
+   */
+  rekeyStoreData(
+    request: RekeyStoreDataRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<RekeyStoreDataResponse>;
+  rekeyStoreData(
+    request: RekeyStoreDataRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<RekeyStoreDataResponse>;
   /**
    * Opens every sealed record and names all that do not open; DATA_LOSS is not an error of this call but what it finds.
    * Role: admin.

@@ -11,6 +11,48 @@ export const protobufPackage = "palyra.controlplane.v1";
 
 export const protobufFileName = "palyra/controlplane/v1/store.proto";
 
+/** What the master key of a store comes from. */
+export enum StoreKeyKind {
+  STORE_KEY_KIND_UNSPECIFIED = 0,
+  /** STORE_KEY_KIND_KEY - 32 random bytes in a file. */
+  STORE_KEY_KIND_KEY = 1,
+  /** STORE_KEY_KIND_PASSPHRASE - A passphrase in a file; scrypt makes the key of it. */
+  STORE_KEY_KIND_PASSPHRASE = 2,
+  UNRECOGNIZED = -1,
+}
+
+export function storeKeyKindFromJSON(object: any): StoreKeyKind {
+  switch (object) {
+    case 0:
+    case "STORE_KEY_KIND_UNSPECIFIED":
+      return StoreKeyKind.STORE_KEY_KIND_UNSPECIFIED;
+    case 1:
+    case "STORE_KEY_KIND_KEY":
+      return StoreKeyKind.STORE_KEY_KIND_KEY;
+    case 2:
+    case "STORE_KEY_KIND_PASSPHRASE":
+      return StoreKeyKind.STORE_KEY_KIND_PASSPHRASE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return StoreKeyKind.UNRECOGNIZED;
+  }
+}
+
+export function storeKeyKindToJSON(object: StoreKeyKind): string {
+  switch (object) {
+    case StoreKeyKind.STORE_KEY_KIND_UNSPECIFIED:
+      return "STORE_KEY_KIND_UNSPECIFIED";
+    case StoreKeyKind.STORE_KEY_KIND_KEY:
+      return "STORE_KEY_KIND_KEY";
+    case StoreKeyKind.STORE_KEY_KIND_PASSPHRASE:
+      return "STORE_KEY_KIND_PASSPHRASE";
+    case StoreKeyKind.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** How far something is that goes through all sealed records. */
 export interface StoreProgress {
   recordsDone: bigint;
@@ -24,6 +66,55 @@ export interface StoreFinding {
   record: string;
   /** Why, as in docs/errors.md, for example RECORD_DOES_NOT_OPEN. */
   reason: string;
+}
+
+export interface RekeyStoreRequest {
+  /**
+   * Take the new key or passphrase from the host of the service: from the file that PALYRA_STORE_NEW_KEY_FILE or
+   * PALYRA_STORE_NEW_PASSPHRASE_FILE names, without one from `<file>.new` beside the file in force. Otherwise the service
+   * makes a key and replaces the key file. Neither ever crosses the network.
+   */
+  prepared: boolean;
+  /** Why; at most 500 bytes, kept in the audit log. */
+  reason: string;
+}
+
+export interface RekeyStoreResponse {
+  /** The file on the host of the service that opens the store from now on. */
+  file: string;
+  kind: StoreKeyKind;
+  /**
+   * It is the one that PALYRA_STORE_NEW_… names: make it PALYRA_STORE_KEY_FILE or PALYRA_STORE_PASSPHRASE_FILE. Until
+   * then start tries both.
+   */
+  isNewSetting: boolean;
+  /** It could not be put into its place and stands beside it, as `<file>.new`, where start finds it too. */
+  isBeside: boolean;
+}
+
+export interface RekeyStoreDataRequest {
+  /** Why; at most 500 bytes, kept in the audit log. */
+  reason: string;
+}
+
+export interface RekeyStoreDataResponse {
+  item: { $case: "progress"; value: StoreProgress } | //
+  /** A record that does not open and so cannot be sealed anew; the old data key stays because of it. */
+  { $case: "finding"; value: StoreFinding } | //
+  /** Last and once. */
+  { $case: "rekey"; value: StoreDataRekey } | undefined;
+}
+
+export interface StoreDataRekey {
+  /** Records that this run sealed anew. */
+  records: bigint;
+  /** Records that do not open. */
+  failed: bigint;
+  /**
+   * Everything is sealed under the new data key and the old one is gone. If not and nothing failed, the service is
+   * ending and goes on at its next start.
+   */
+  finished: boolean;
 }
 
 export interface VerifyStoreRequest {
@@ -225,6 +316,512 @@ export const StoreFinding: MessageFns<StoreFinding> = {
     const message = createBaseStoreFinding();
     message.record = object.record ?? "";
     message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRekeyStoreRequest(): RekeyStoreRequest {
+  return { prepared: false, reason: "" };
+}
+
+export const RekeyStoreRequest: MessageFns<RekeyStoreRequest> = {
+  encode(message: RekeyStoreRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prepared !== false) {
+      writer.uint32(8).bool(message.prepared);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RekeyStoreRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRekeyStoreRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.prepared = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RekeyStoreRequest {
+    return {
+      prepared: isSet(object.prepared) ? globalThis.Boolean(object.prepared) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: RekeyStoreRequest): unknown {
+    const obj: any = {};
+    if (message.prepared !== false) {
+      obj.prepared = message.prepared;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RekeyStoreRequest>): RekeyStoreRequest {
+    return RekeyStoreRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RekeyStoreRequest>): RekeyStoreRequest {
+    const message = createBaseRekeyStoreRequest();
+    message.prepared = object.prepared ?? false;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRekeyStoreResponse(): RekeyStoreResponse {
+  return { file: "", kind: 0, isNewSetting: false, isBeside: false };
+}
+
+export const RekeyStoreResponse: MessageFns<RekeyStoreResponse> = {
+  encode(message: RekeyStoreResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.file !== "") {
+      writer.uint32(10).string(message.file);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(16).int32(message.kind);
+    }
+    if (message.isNewSetting !== false) {
+      writer.uint32(24).bool(message.isNewSetting);
+    }
+    if (message.isBeside !== false) {
+      writer.uint32(32).bool(message.isBeside);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RekeyStoreResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRekeyStoreResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.file = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isNewSetting = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isBeside = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RekeyStoreResponse {
+    return {
+      file: isSet(object.file) ? globalThis.String(object.file) : "",
+      kind: isSet(object.kind) ? storeKeyKindFromJSON(object.kind) : 0,
+      isNewSetting: isSet(object.isNewSetting)
+        ? globalThis.Boolean(object.isNewSetting)
+        : isSet(object.is_new_setting)
+        ? globalThis.Boolean(object.is_new_setting)
+        : false,
+      isBeside: isSet(object.isBeside)
+        ? globalThis.Boolean(object.isBeside)
+        : isSet(object.is_beside)
+        ? globalThis.Boolean(object.is_beside)
+        : false,
+    };
+  },
+
+  toJSON(message: RekeyStoreResponse): unknown {
+    const obj: any = {};
+    if (message.file !== "") {
+      obj.file = message.file;
+    }
+    if (message.kind !== 0) {
+      obj.kind = storeKeyKindToJSON(message.kind);
+    }
+    if (message.isNewSetting !== false) {
+      obj.isNewSetting = message.isNewSetting;
+    }
+    if (message.isBeside !== false) {
+      obj.isBeside = message.isBeside;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RekeyStoreResponse>): RekeyStoreResponse {
+    return RekeyStoreResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RekeyStoreResponse>): RekeyStoreResponse {
+    const message = createBaseRekeyStoreResponse();
+    message.file = object.file ?? "";
+    message.kind = object.kind ?? 0;
+    message.isNewSetting = object.isNewSetting ?? false;
+    message.isBeside = object.isBeside ?? false;
+    return message;
+  },
+};
+
+function createBaseRekeyStoreDataRequest(): RekeyStoreDataRequest {
+  return { reason: "" };
+}
+
+export const RekeyStoreDataRequest: MessageFns<RekeyStoreDataRequest> = {
+  encode(message: RekeyStoreDataRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RekeyStoreDataRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRekeyStoreDataRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RekeyStoreDataRequest {
+    return { reason: isSet(object.reason) ? globalThis.String(object.reason) : "" };
+  },
+
+  toJSON(message: RekeyStoreDataRequest): unknown {
+    const obj: any = {};
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RekeyStoreDataRequest>): RekeyStoreDataRequest {
+    return RekeyStoreDataRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RekeyStoreDataRequest>): RekeyStoreDataRequest {
+    const message = createBaseRekeyStoreDataRequest();
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRekeyStoreDataResponse(): RekeyStoreDataResponse {
+  return { item: undefined };
+}
+
+export const RekeyStoreDataResponse: MessageFns<RekeyStoreDataResponse> = {
+  encode(message: RekeyStoreDataResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.item?.$case) {
+      case "progress":
+        StoreProgress.encode(message.item.value, writer.uint32(10).fork()).join();
+        break;
+      case "finding":
+        StoreFinding.encode(message.item.value, writer.uint32(18).fork()).join();
+        break;
+      case "rekey":
+        StoreDataRekey.encode(message.item.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RekeyStoreDataResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRekeyStoreDataResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.item = { $case: "progress", value: StoreProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.item = { $case: "finding", value: StoreFinding.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.item = { $case: "rekey", value: StoreDataRekey.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RekeyStoreDataResponse {
+    return {
+      item: isSet(object.progress)
+        ? { $case: "progress", value: StoreProgress.fromJSON(object.progress) }
+        : isSet(object.finding)
+        ? { $case: "finding", value: StoreFinding.fromJSON(object.finding) }
+        : isSet(object.rekey)
+        ? { $case: "rekey", value: StoreDataRekey.fromJSON(object.rekey) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: RekeyStoreDataResponse): unknown {
+    const obj: any = {};
+    if (message.item?.$case === "progress") {
+      obj.progress = StoreProgress.toJSON(message.item.value);
+    } else if (message.item?.$case === "finding") {
+      obj.finding = StoreFinding.toJSON(message.item.value);
+    } else if (message.item?.$case === "rekey") {
+      obj.rekey = StoreDataRekey.toJSON(message.item.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RekeyStoreDataResponse>): RekeyStoreDataResponse {
+    return RekeyStoreDataResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RekeyStoreDataResponse>): RekeyStoreDataResponse {
+    const message = createBaseRekeyStoreDataResponse();
+    switch (object.item?.$case) {
+      case "progress": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "progress", value: StoreProgress.fromPartial(object.item.value) };
+        }
+        break;
+      }
+      case "finding": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "finding", value: StoreFinding.fromPartial(object.item.value) };
+        }
+        break;
+      }
+      case "rekey": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "rekey", value: StoreDataRekey.fromPartial(object.item.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseStoreDataRekey(): StoreDataRekey {
+  return { records: 0n, failed: 0n, finished: false };
+}
+
+export const StoreDataRekey: MessageFns<StoreDataRekey> = {
+  encode(message: StoreDataRekey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.records !== 0n) {
+      if (BigInt.asUintN(64, message.records) !== message.records) {
+        throw new globalThis.Error("value provided for field message.records of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.records);
+    }
+    if (message.failed !== 0n) {
+      if (BigInt.asUintN(64, message.failed) !== message.failed) {
+        throw new globalThis.Error("value provided for field message.failed of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.failed);
+    }
+    if (message.finished !== false) {
+      writer.uint32(24).bool(message.finished);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreDataRekey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreDataRekey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.records = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.failed = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.finished = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StoreDataRekey {
+    return {
+      records: isSet(object.records) ? BigInt(object.records) : 0n,
+      failed: isSet(object.failed) ? BigInt(object.failed) : 0n,
+      finished: isSet(object.finished) ? globalThis.Boolean(object.finished) : false,
+    };
+  },
+
+  toJSON(message: StoreDataRekey): unknown {
+    const obj: any = {};
+    if (message.records !== 0n) {
+      obj.records = message.records.toString();
+    }
+    if (message.failed !== 0n) {
+      obj.failed = message.failed.toString();
+    }
+    if (message.finished !== false) {
+      obj.finished = message.finished;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StoreDataRekey>): StoreDataRekey {
+    return StoreDataRekey.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoreDataRekey>): StoreDataRekey {
+    const message = createBaseStoreDataRekey();
+    message.records = (object.records !== undefined && object.records !== null) ? BigInt(object.records) : 0n;
+    message.failed = (object.failed !== undefined && object.failed !== null) ? BigInt(object.failed) : 0n;
+    message.finished = object.finished ?? false;
     return message;
   },
 };

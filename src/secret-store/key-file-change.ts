@@ -1,0 +1,82 @@
+/** Replaces a key file: the new one beside it first, then (once the store is wrapped under it) in its place. */
+import { lstat, readFile, realpath, rename, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DomainError } from '../errors/domain-error.js';
+import { removeFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from './atomic-file.js';
+
+/** File systems that forget everything at a restart (`man 2 statfs`): a key there has been put there by somebody else. */
+const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
+
+/** What `rename` answers on a mount, a read-only file system, or in a directory of somebody else. */
+const REFUSED = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
+
+/**
+ * Throws `STORE_KEY_NOT_REPLACEABLE` unless a file that replaces this one stays there: no link, no mount of its own, and
+ * no file system in memory (unless the data is in one as well). A key that vanished at the next start would be the end of
+ * the store.
+ */
+export async function requireReplaceable(path: string, dataDir: string): Promise<void> {
+  const isLink = (await lstat(path)).isSymbolicLink();
+  if (isLink) throw notReplaceable(path, 'it is a symbolic link, as mounted secrets are');
+  if (await isMountPoint(path)) throw notReplaceable(path, 'it is mounted by itself');
+  if ((await isInMemory(dirname(path))) && !(await isInMemory(dataDir))) {
+    throw notReplaceable(path, 'it lies on a file system in memory');
+  }
+}
+
+/** Writes `<path>.new`, durably, in place of what an earlier change may have left there. */
+export async function writeFileBeside(path: string, content: Uint8Array): Promise<void> {
+  const beside = path + TEMPORARY_SUFFIX;
+  try {
+    await removeFile(beside);
+    // Whatever is cut off here leaves no `.new` that is half a key.
+    await replaceFile(beside, content);
+  } catch (cause) {
+    throw notReplaceable(path, 'no file can be written beside it', cause);
+  }
+}
+
+/** Puts `<path>.new` in the place of `path`, durably. Returns `false` if the file system does not let it. */
+export async function putInPlace(path: string): Promise<boolean> {
+  try {
+    await rename(path + TEMPORARY_SUFFIX, path);
+  } catch (error) {
+    if (REFUSED.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+  return true;
+}
+
+async function isMountPoint(path: string): Promise<boolean> {
+  if ((await stat(path)).dev !== (await stat(dirname(path))).dev) return true;
+  if (process.platform !== 'linux') return false;
+  const real = join(await realpath(dirname(path)), basename(path));
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  return mountPoints(mounts).includes(real);
+}
+
+/** The mount points of `/proc/self/mountinfo` (`man 5 proc`): the fifth field, with blanks and the like in octal. */
+export function mountPoints(mountinfo: string): string[] {
+  return mountinfo
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .map((point) =>
+      point.replace(/\\([0-7]{3})/g, (_match, code: string) => String.fromCharCode(parseInt(code, 8))),
+    );
+}
+
+async function isInMemory(directory: string): Promise<boolean> {
+  return process.platform === 'linux' && IN_MEMORY.has((await statfs(directory)).type >>> 0);
+}
+
+export function notReplaceable(path: string, why: string, cause?: unknown): DomainError {
+  return new DomainError(
+    'wrong_state',
+    'STORE_KEY_NOT_REPLACEABLE',
+    `The key file ${path} cannot be replaced by the service: ${why}. Mount the new key (or passphrase) as a file of its own, ` +
+      'name it with PALYRA_STORE_NEW_KEY_FILE (or PALYRA_STORE_NEW_PASSPHRASE_FILE), restart, and run ' +
+      '`palyra store rekey --prepared`.',
+    { cause },
+  );
+}
