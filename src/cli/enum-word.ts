@@ -1,6 +1,6 @@
 import { ClientError } from '../client/client-error.js';
 import {
-  type ClientKind,
+  ClientKind,
   clientKindToJSON,
   type PairingCodeKind,
   pairingCodeKindToJSON,
@@ -30,6 +30,25 @@ export function readPairingState(text: string | undefined): PairingState {
       PairingState.PAIRING_STATE_EXPIRED,
     ]) ?? PairingState.PAIRING_STATE_UNSPECIFIED
   );
+}
+
+const KINDS = [
+  ClientKind.CLIENT_KIND_CLI,
+  ClientKind.CLIENT_KIND_DESKTOP,
+  ClientKind.CLIENT_KIND_MOBILE,
+  ClientKind.CLIENT_KIND_NODE,
+];
+
+/** Reads kinds of client separated by commas; none when left out. Throws a usage error. */
+export function readClientKinds(option: string, text: string | undefined): ClientKind[] {
+  if (text === undefined) return [];
+  return text.split(',').map((word) => {
+    const found = KINDS.find((kind) => clientKindWord(kind) === word.trim().toLowerCase());
+    if (found !== undefined) return found;
+    throw new ClientError('usage', 'KIND', `${option} ${JSON.stringify(word)} is no kind of device`, {
+      advice: `write some of ${KINDS.map(clientKindWord).join(', ')}, separated by commas`,
+    });
+  });
 }
 
 /** Reads `--state` of `devices list`; all states when it is left out. Throws a usage error. */

@@ -353,6 +353,8 @@ describe('pairing of a device', () => {
   it('pairs by link, at the endpoint that the link names', async () => {
     const proof = formatLink({ ...link, endpoint: server.endpoint.text });
     await pairAndApprove({ proof, endpoint: undefined });
+    const { trustDomain } = ca.bundle;
+    expect(events[0]).toEqual({ event: 'server', endpoint: server.endpoint.text, trustDomain });
     expect(await stored()).toEqual(['certificate.sealed', 'identity.sealed']);
   });
 

@@ -24,6 +24,12 @@ function addCodes(pairing: Command, context: CliContext): void {
     .option('--ttl <duration>', 'how long it lives (PIN: 10m, at most 1h; link: at most 24h)')
     .option('--link', 'a link with a long secret instead of a PIN')
     .option('--link-endpoint <host:port>', 'gRPC endpoint to write into the link')
+    .option('--qr', 'draw the link as a QR code')
+    .option('--qr-file <path>', 'draw the link into a new .svg or .png file that only you can read')
+    .option('--uses <number>', 'how many devices may pair with the link, at most 10000; 1 if left out')
+    .option('--pre-approved', 'approve each use of the link at once, as your decision')
+    .option('--client-kind <kinds>', 'only for these kinds of client, separated by commas')
+    .option('--device-ids <pattern>', 'only for device ids that match; * is any run of characters, ? is one')
     .action(async (options: CodeOptions) => {
       const { mintCode } = await import('./code.js');
       await mintCode(context, options);

@@ -35,6 +35,8 @@ function eventLines(event: ShownEvent, now: number): string[] {
       return [
         `the earlier pairing came to nothing (${event.why.replace('_', ' ')}): begin again with a new code`,
       ];
+    case 'server':
+      return [`server       ${event.endpoint}`, `cluster      ${event.trustDomain}`];
     case 'device':
       return [
         `device       ${event.deviceId}`,

@@ -29,6 +29,17 @@ export class Output {
     for (const text of fieldLines(fields)) this.line(text);
   }
 
+  /**
+   * For people: a picture of block characters. On a terminal it brings its own colours, light on dark, since it means the
+   * opposite on a light background.
+   */
+  picture(lines: readonly string[]): void {
+    const isTerminal = (this.stdout as Writable & { readonly isTTY?: boolean }).isTTY === true;
+    const [before, after] = isTerminal ? ['\u001b[97;40m', '\u001b[0m'] : ['', ''];
+    if (this.json) return;
+    for (const text of lines) this.stdout.write(`${before}${printable(text)}${after}\n`);
+  }
+
   /** For scripts. */
   object(value: unknown): void {
     if (this.json) this.stdout.write(`${printableJson(value)}\n`);

@@ -7,6 +7,8 @@ export type PairingEvent =
   | { readonly event: 'resumed' }
   /** The earlier pairing came to nothing: a new one begins. */
   | { readonly event: 'dropped'; readonly why: 'not_found' | 'expired' }
+  /** The server has the CA whose key the link names; nothing was sent yet. */
+  | { readonly event: 'server'; readonly endpoint: string; readonly trustDomain: string }
   /** The server knows the code. These are the words that the operator compares. */
   | ({ readonly event: 'device' } & ShownIdentity)
   | {

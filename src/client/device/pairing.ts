@@ -151,7 +151,10 @@ class PairingSession {
   /** A link pins the CA, so that already the handshake runs on verified TLS; with a PIN it cannot. */
   async #openChannel(endpoint: Endpoint, code: PinCode | LinkCode): Promise<GrpcTarget> {
     if (code.kind === 'pin') return openUnverifiedChannel(endpoint);
-    return openPinnedChannel(endpoint, code.ca, { timeoutMs: PAIR_TIMEOUT_MS, signal: this.options.signal });
+    const { signal } = this.options;
+    const target = await openPinnedChannel(endpoint, code.ca, { timeoutMs: PAIR_TIMEOUT_MS, signal });
+    this.observe({ event: 'server', endpoint: endpoint.text, trustDomain: target.trust.trustDomain });
+    return target;
   }
 
   async #identity(): Promise<StoredIdentity> {

@@ -29,9 +29,24 @@ function pinnedTrust(endpoint: Endpoint, chain: readonly X509Certificate[], pin:
     throw falseServer(endpoint, 'no root in its chain has the key that the token or link names');
   }
   const leaf = chain[0];
-  const trustDomain = leaf === undefined ? undefined : controlPlaneTrustDomain(leaf);
+  if (leaf === undefined || !leadsTo(leaf, chain, root)) {
+    throw falseServer(endpoint, 'its certificate does not come from the root that the token or link names');
+  }
+  const trustDomain = controlPlaneTrustDomain(leaf);
   if (trustDomain === undefined) throw falseServer(endpoint, 'its certificate is not one of a control plane');
   return { roots: [root.raw], trustDomain };
+}
+
+/** By signatures alone: what the leaf says may be shown then. All else the channel's own handshake checks. */
+function leadsTo(leaf: X509Certificate, chain: readonly X509Certificate[], root: X509Certificate): boolean {
+  const reached = new Set([leaf]);
+  // What is added while the set is walked is walked too.
+  for (const certificate of reached) {
+    for (const issuer of chain) {
+      if (certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)) reached.add(issuer);
+    }
+  }
+  return reached.has(root);
 }
 
 function hasKey(certificate: X509Certificate, pin: Buffer): boolean {

@@ -237,4 +237,15 @@ export const client = [
       ],
     ],
   ),
+  ...inFile(
+    'src/cli/pairing/qr-file.ts',
+    { rule: 'DESIGN §5, Codes', test: 'test/cli/pairing-code.spec.ts' },
+    [
+      [
+        'a picture of a link is written over a file, and others can read it',
+        "await open(path, 'wx', 0o600)",
+        "await open(path, 'w', 0o644)",
+      ],
+    ],
+  ),
 ];
