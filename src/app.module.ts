@@ -15,12 +15,14 @@ import { StatusController } from './observability/status.controller.js';
 import { OperatorsModule } from './operators/operators.module.js';
 import { PairingModule } from './pairing/pairing.module.js';
 import { QuicModule } from './quic/quic.module.js';
-import { CLOCK, type Runtime, SETTINGS, UNIT_OF_WORK } from './runtime.js';
+import { CLOCK, type Runtime, SERVICE_HOLDS, SETTINGS, UNIT_OF_WORK } from './runtime.js';
 import { RuntimeModule } from './runtime.module.js';
 import { BackupModule } from './store/backup.module.js';
+import type { ServiceHolds } from './service-holds/service-holds.js';
 import type { DataKeyObserver } from './store/data-key-change.js';
 import { StoreModule } from './store/store.module.js';
 import type { Clock } from './time/clock.js';
+import { TimeModule } from './time/time.module.js';
 
 /** What the application is handed when it is made. */
 export interface AppParts extends ObservabilityParts {
@@ -31,7 +33,16 @@ export interface AppParts extends ObservabilityParts {
 
 /** The whole service; one filter and one guard for all doors. */
 @Module({
-  imports: [CaModule, QuicModule, OperatorsModule, IdentityModule, PairingModule, AuditModule, BackupModule],
+  imports: [
+    CaModule,
+    QuicModule,
+    OperatorsModule,
+    IdentityModule,
+    PairingModule,
+    AuditModule,
+    BackupModule,
+    TimeModule,
+  ],
   controllers: [StatusController],
 })
 export class AppModule {
@@ -49,24 +60,30 @@ export class AppModule {
         { provide: APP_GUARD, useClass: CallerGuard },
         {
           provide: ServerCertificates,
-          inject: [CertificateAuthority, UNIT_OF_WORK, CLOCK, SETTINGS],
+          inject: [CertificateAuthority, UNIT_OF_WORK, CLOCK, SETTINGS, SERVICE_HOLDS],
           useFactory: (
             authority: CertificateAuthority,
             unitOfWork: UnitOfWork,
             clock: Clock,
             settings: Settings,
-          ) => serverCertificates(authority, unitOfWork, clock, settings, parts.failures),
+            holds: ServiceHolds,
+          ) => serverCertificates({ authority, unitOfWork, clock, settings, holds }, parts.failures),
         },
       ],
     };
   }
 }
 
+interface ServerCertificatesParts {
+  readonly authority: CertificateAuthority;
+  readonly unitOfWork: UnitOfWork;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly holds: ServiceHolds;
+}
+
 async function serverCertificates(
-  authority: CertificateAuthority,
-  unitOfWork: UnitOfWork,
-  clock: Clock,
-  settings: Settings,
+  { authority, unitOfWork, clock, settings, holds }: ServerCertificatesParts,
   failures: FailureLog,
 ): Promise<ServerCertificates> {
   const certificates = new ServerCertificates({
@@ -74,6 +91,7 @@ async function serverCertificates(
     unitOfWork,
     clock,
     names: settings.cluster.serverNames,
+    isHeldUp: () => holds.stopping('server_certificates') !== undefined,
     onError: (door, error) => {
       failures.report(error, `renewal of the ${door} certificate`);
     },

@@ -27,6 +27,7 @@ import type { Runtime } from './runtime.js';
 import { ServiceHolds } from './service-holds/service-holds.js';
 import { isUnconfirmed, QUARANTINE } from './store/quarantine.js';
 import { type Clock, systemClock } from './time/clock.js';
+import { ClockWatch } from './time/clock-watch.js';
 import { VERSION } from './version.js';
 
 export interface ServiceOptions {
@@ -60,6 +61,7 @@ export async function startService(
   const { dataDir } = settings.store;
   const holds = new ServiceHolds();
   const store = await openStore({ dataDir, ...masterKeySources(settings.store), clock });
+  let clockWatch: ClockWatch | undefined;
   // A mistyped directory is a new, empty cluster: say so.
   if (store.created) logger.info({ event: 'store_created', dataDir: resolve(dataDir) }, 'new store');
   if (isUnconfirmed(store.restore)) {
@@ -68,8 +70,11 @@ export async function startService(
   }
   logKeyInForce(logger, store);
   try {
-    return await new Service(settings, logger, { clock, store, holds }, metricsToken).start();
+    clockWatch = await watchClock({ clock, store, holds, logger });
+    const runtime = { settings, clock, store, holds, clockWatch };
+    return await new Service(runtime, logger, metricsToken).start();
   } catch (error) {
+    await clockWatch?.stop();
     await store.close();
     throw error;
   }
@@ -100,18 +105,17 @@ class Service {
   #closing: Promise<void> | undefined;
 
   constructor(
-    private readonly settings: Settings,
+    private readonly runtime: Runtime,
     private readonly logger: Logger,
-    private readonly parts: Omit<Runtime, 'settings'>,
     private readonly metricsToken: MetricsToken,
   ) {}
 
   async start(): Promise<RunningService> {
-    const runtime = { settings: this.settings, ...this.parts };
+    const { runtime } = this;
     const failures = failureLog(this.logger);
     const dataKeyObserver = dataKeyLog(this.logger);
     const module = AppModule.of({ runtime, failures, dataKeyObserver, ...this.observability() });
-    const app = await NestFactory.create(module, httpAdapter(this.settings.http), this.nestOptions());
+    const app = await NestFactory.create(module, httpAdapter(runtime.settings.http), this.nestOptions());
     try {
       await this.publishBundle(app);
       const doors = new Doors(app, { runtime, failures, metrics: this.metrics, logger: this.logger });
@@ -135,11 +139,11 @@ class Service {
   /** `ca.pem`: the roots, public, for clients on this machine. */
   private async publishBundle(app: INestApplication): Promise<void> {
     const bundle = app.get(CertificateAuthority).trustBundle();
-    await writeFile(join(this.settings.store.dataDir, 'ca.pem'), trustBundlePem(bundle));
+    await writeFile(join(this.runtime.settings.store.dataDir, 'ca.pem'), trustBundlePem(bundle));
   }
 
   private watch(app: INestApplication, doors: Doors): void {
-    const { clock, holds, store } = this.parts;
+    const { store, clock, holds } = this.runtime;
     const certificates = app.get(ServerCertificates);
     const authority = app.get(CertificateAuthority);
     const expiries = (): Record<'root' | 'grpc' | 'quic', number> => ({
@@ -153,14 +157,14 @@ class Service {
       certificateExpiries: expiries,
     });
     this.readiness.add('store', () => store.committed.secrets.list('check', { limit: 1 }));
-    this.readiness.add('holds', () => {
-      holds.requireNone();
-    });
     this.readiness.add('certificates', () => {
       requireAll(Object.values(expiries()).map((expiresAt) => expiresAt > clock.now()));
     });
     this.readiness.add('quic', () => {
       requireAll([doors.quic.address !== undefined]);
+    });
+    this.readiness.add('holds', () => {
+      holds.requireNone();
     });
   }
 
@@ -184,7 +188,8 @@ class Service {
     this.readiness.drain();
     doors.stopServing();
     await this.closeApp(app);
-    await this.parts.store.close();
+    await this.runtime.clockWatch.stop();
+    await this.runtime.store.close();
     this.logger.info({ event: 'stopped' }, 'stopped');
   }
 
@@ -192,6 +197,35 @@ class Service {
     await app.close();
     await app.get(ServerCertificates).stop();
   }
+}
+
+/** Nothing is issued before somebody looks at the clock. */
+async function watchClock({
+  clock,
+  store,
+  holds,
+  logger,
+}: Pick<Runtime, 'clock' | 'store' | 'holds'> & { readonly logger: Logger }): Promise<ClockWatch> {
+  const watch = await ClockWatch.start({
+    clock,
+    unitOfWork: store.unitOfWork,
+    committed: store.committed,
+    onCommit: (listener) => store.onCommit(listener),
+    highestTimeMs: () => store.highestTimeMs(),
+    onChange: (doubt) => {
+      if (doubt === undefined) logger.info({ event: 'clock_believed' }, 'the clock is believed again');
+      else
+        logger.error(
+          { event: 'clock_doubted', ...doubt },
+          'the clock is not believed: nothing is issued or removed',
+        );
+    },
+    onFailure: (error) => {
+      logger.error({ err: error }, 'the highest time could not be kept; it will be tried again');
+    },
+  });
+  holds.watch(() => watch.hold());
+  return watch;
 }
 
 function loggerOf({ process: { logLevel, logFormat } }: Settings): Logger {

@@ -2,6 +2,7 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DoorAddresses } from './door-addresses.js';
 import {
   CLOCK,
+  CLOCK_WATCH,
   COMMITTED_READER,
   type Runtime,
   SERVICE_HOLDS,
@@ -24,6 +25,7 @@ export class RuntimeModule {
       { provide: COMMITTED_READER, useValue: runtime.store.committed },
       { provide: STORE_TIME, useValue: runtime.store },
       { provide: SERVICE_HOLDS, useValue: runtime.holds },
+      { provide: CLOCK_WATCH, useValue: runtime.clockWatch },
       { provide: DoorAddresses, useValue: new DoorAddresses() },
     ];
     return { module: RuntimeModule, providers, exports: providers.map((provider) => provider.provide) };

@@ -3,6 +3,7 @@ import type { Store } from './database/open-store.js';
 import type { StoreTime } from './database/unit-of-work.js';
 import type { ServiceHolds } from './service-holds/service-holds.js';
 import type { Clock } from './time/clock.js';
+import type { ClockWatch } from './time/clock-watch.js';
 
 /**
  * What is opened before the application is made and closed after it has ended. Modules take the parts by the tokens below
@@ -14,6 +15,7 @@ export interface Runtime {
   readonly store: Store;
   /** What stops pairing, issuance, admission or pruning. */
   readonly holds: ServiceHolds;
+  readonly clockWatch: ClockWatch;
 }
 
 /** Epoch and audit sequence of the last committed unit. */
@@ -29,5 +31,6 @@ export const UNIT_OF_WORK = Symbol('UnitOfWork');
 export const COMMITTED_READER = Symbol('CommittedReader');
 export const STORE_TIME = Symbol('StoreTimeSource');
 export const SERVICE_HOLDS = Symbol('ServiceHolds');
+export const CLOCK_WATCH = Symbol('ClockWatch');
 /** `OperatorAuthenticator`; the operators' module provides and exports it. */
 export const OPERATOR_AUTHENTICATOR = Symbol('OperatorAuthenticator');

@@ -23,8 +23,8 @@ import { fixTrustDomain } from './cluster-record.js';
       ): Promise<CertificateAuthority> =>
         unitOfWork.run(async (unit) => {
           const trustDomain = await fixTrustDomain(unit, settings.cluster.trustDomain, systemRandomBytes);
-          const requireIssuance = (): void => {
-            holds.require('issuance');
+          const requireIssuance = (work: 'issuance' | 'server_certificates'): void => {
+            holds.require(work);
           };
           return CertificateAuthority.createOrLoad(unit, { trustDomain, clock, requireIssuance });
         }),

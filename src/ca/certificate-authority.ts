@@ -20,8 +20,8 @@ export interface CertificateAuthoritySettings {
   readonly clock: Clock;
   /** Serial numbers; the system's by default. */
   readonly randomBytes?: RandomBytes;
-  /** Throws when nothing may be issued to devices; asked before each such signature. By default nothing is in the way. */
-  readonly requireIssuance?: () => void;
+  /** Throws when nothing may be issued to devices, or for our own doors; asked before each signature. By default all may. */
+  readonly requireIssuance?: (work: 'issuance' | 'server_certificates') => void;
 }
 
 export interface DeviceCertificateRequest {
@@ -88,6 +88,11 @@ export class CertificateAuthority {
     return this.#bundle;
   }
 
+  /** May anything be issued to devices now? Throws `unavailable` with the reason of what stands against it. */
+  requireIssuance(): void {
+    this.#settings.requireIssuance?.('issuance');
+  }
+
   /** SHA-256 of the SubjectPublicKeyInfo of the root that signs, 32 bytes: what operator tokens and links pin. */
   caKeyHash(): Buffer {
     return createHash('sha256').update(this.#signing.issuer.certificate.spki).digest();
@@ -100,7 +105,7 @@ export class CertificateAuthority {
    * the reason of a hold.
    */
   async issueDeviceCertificate(request: DeviceCertificateRequest): Promise<SignedCertificate> {
-    this.#settings.requireIssuance?.();
+    this.requireIssuance();
     const profile = deviceProfile(this.trustDomain, request.deviceId);
     return this.#issue(profile, request.csr.spki, request.lifetimeMs);
   }
@@ -112,6 +117,7 @@ export class CertificateAuthority {
   async issueControlPlaneCertificate(
     request: ControlPlaneCertificateRequest,
   ): Promise<ControlPlaneCertificate> {
+    this.#settings.requireIssuance?.('server_certificates');
     const profile = controlPlaneProfile(this.trustDomain, request.names);
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const spki = publicKey.export({ format: 'der', type: 'spki' });

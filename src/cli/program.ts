@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { VERSION } from '../version.js';
 import { addAuditCommands } from './audit/audit-commands.js';
 import type { CliContext } from './cli-context.js';
+import { addClockCommands } from './clock/clock-commands.js';
 import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
 import { addDevicesCommands } from './devices/devices-commands.js';
 import type { NodeHealthOptions } from './node/node-health.js';
@@ -21,6 +22,7 @@ export function buildProgram(context: CliContext): Command {
   addDevicesCommands(program, context);
   addAuditCommands(program, context);
   addStoreCommands(program, context);
+  addClockCommands(program, context);
   addNode(program, context);
   addStatus(program, context);
   return program;

@@ -30,6 +30,12 @@ import {
   type WithdrawPairingCodeResponse,
 } from '../generated/palyra/controlplane/v1/control_plane.js';
 import {
+  ConfirmClockRequest,
+  type ConfirmClockResponse,
+  GetClockRequest,
+  type GetClockResponse,
+} from '../generated/palyra/controlplane/v1/clock.js';
+import {
   BackupStoreRequest,
   type BackupStoreResponse,
   ConfirmRestoreRequest,
@@ -232,6 +238,14 @@ export class OperatorClient {
 
   async confirmRestore(request: DeepPartial<ConfirmRestoreRequest>): Promise<ConfirmRestoreResponse> {
     return this.#call(ControlPlaneService.confirmRestore, ConfirmRestoreRequest.fromPartial(request));
+  }
+
+  async getClock(): Promise<GetClockResponse> {
+    return this.#call(ControlPlaneService.getClock, GetClockRequest.fromPartial({}));
+  }
+
+  async confirmClock(request: DeepPartial<ConfirmClockRequest> = {}): Promise<ConfirmClockResponse> {
+    return this.#call(ControlPlaneService.confirmClock, ConfirmClockRequest.fromPartial(request));
   }
 
   async getStatus(): Promise<GetStatusResponse> {

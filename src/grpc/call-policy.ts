@@ -45,6 +45,8 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   VerifyStore: admin,
   BackupStore: admin,
   ConfirmRestore: admin,
+  GetClock: viewer,
+  ConfirmClock: admin,
   GetStatus: viewer,
 };
 

@@ -106,6 +106,8 @@ export class Renewals {
     const identity = await readIdentity(unit.secrets, renewal.deviceId);
     // Revoked, or paired anew with another key, since the signature was checked.
     if (!identity?.identityKey.equals(renewal.identityKey)) throw renewalRefused();
+    // Before the rule is asked: a clock that is not believed must not tell a device that it comes too late.
+    this.parts.authority.requireIssuance();
     const { parent, keyHash } = renewal;
     const keyInUse = await isKeyOfAnother(unit, keyHash, renewal.deviceId);
     const now = this.parts.clock.now();

@@ -6,6 +6,7 @@ import { malformed, notFound } from '../errors/domain-error.js';
 import { admittedUntil } from '../identity/certificate-succession.js';
 import { readIdentity } from '../identity/enrolment.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
+import type { ServiceHolds } from '../service-holds/service-holds.js';
 import type { Clock } from '../time/clock.js';
 import type { PairingHousekeeping } from './housekeeping.js';
 import { PairingRequestRow, type PairingRequestState } from './pairing.entity.js';
@@ -23,6 +24,8 @@ export interface CollectionParts {
   readonly changes: RequestChanges;
   readonly housekeeping: PairingHousekeeping;
   readonly bundle: () => TrustBundle;
+  /** What may stop removal; by default nothing does. */
+  readonly holds?: ServiceHolds;
 }
 
 /** What the device is told of its request. */
@@ -120,7 +123,11 @@ export class Collection {
     const identity = await readIdentity(view.secrets, row.deviceId);
     if (identity === undefined) return false;
     const until = admittedUntil(identity, row.certificateFingerprint ?? '');
-    return until !== undefined && until > this.parts.clock.now();
+    if (until === undefined) return false;
+    if (until > this.parts.clock.now()) return true;
+    // A device that is told NOT_FOUND forgets its pairing: not on the word of a clock that is not believed.
+    this.parts.holds?.require('pruning');
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work.js';
 import { withoutCertificate } from '../identity/certificate-succession.js';
 import { readIdentity, withdrawIdentity, writeIdentity } from '../identity/enrolment.js';
+import type { ServiceHolds } from '../service-holds/service-holds.js';
 import type { Clock } from '../time/clock.js';
 import { codeRecordName, requestRecordName } from './pairing-record.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from './pairing.entity.js';
@@ -23,6 +24,8 @@ export interface HousekeepingParts {
   readonly clock: Clock;
   readonly changes: RequestChanges;
   readonly observer: PairingObserver;
+  /** What may stop removal; by default nothing does. */
+  readonly holds?: ServiceHolds;
 }
 
 /**
@@ -35,14 +38,19 @@ export class PairingHousekeeping {
   /** One round; runs at start and then every {@link HOUSEKEEPING_INTERVAL_MS}. */
   async run(): Promise<void> {
     await this.auditTries();
+    if (!this.mayPrune()) return;
     await this.repeat((now) => this.endCodes(now));
     await this.repeat((now) => this.expireRequests(now));
     await this.repeat((now) => this.forgetDecided(now));
     await this.repeat((now) => this.forgetTries(now));
   }
 
-  /** Ends one request if its time is over; what `Collect` does when it meets one before the next round. */
+  /**
+   * Ends one request if its time is over; what `Collect` does when it meets one before the next round. Throws
+   * `unavailable` while nothing may be removed.
+   */
   async expireRequest(requestId: string): Promise<void> {
+    this.parts.holds?.require('pruning');
     const now = this.parts.clock.now();
     const expired = await this.parts.unitOfWork.run(async (unit) => {
       const row = await unit.tables.findOneBy(PairingRequestRow, { requestId });
@@ -51,8 +59,13 @@ export class PairingHousekeeping {
     if (expired) this.tellExpired(requestId);
   }
 
+  /** A hold is asked for again before each batch: a clock may be set in between. */
   private async repeat(batch: (now: number) => Promise<number>): Promise<void> {
-    while ((await batch(this.parts.clock.now())) === BATCH);
+    while (this.mayPrune() && (await batch(this.parts.clock.now())) === BATCH);
+  }
+
+  private mayPrune(): boolean {
+    return this.parts.holds?.stopping('pruning') === undefined;
   }
 
   /**

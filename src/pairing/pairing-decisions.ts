@@ -123,6 +123,8 @@ export class PairingDecisions {
     const row = await requestRow(unit, requestId);
     const before = await approvedBefore(unit, row);
     if (before !== undefined) return { certificate: before };
+    // Before the row is judged by a clock that may be wrong.
+    if (row.state === 'pending_approval') this.parts.authority.requireIssuance();
     const record = await this.pendingRecord(unit, row);
     const actor = actorOf(caller);
     if (this.parts.separateApprover === true && record.codeCreatedBy === actor) throw minterMayNotApprove();

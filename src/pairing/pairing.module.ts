@@ -10,11 +10,13 @@ import { systemRandomBytes } from '../random/random-bytes.js';
 import {
   CLOCK,
   COMMITTED_READER,
+  SERVICE_HOLDS,
   SETTINGS,
   STORE_TIME,
   type StoreTimeSource,
   UNIT_OF_WORK,
 } from '../runtime.js';
+import type { ServiceHolds } from '../service-holds/service-holds.js';
 import type { Clock } from '../time/clock.js';
 import { ClusterFacts } from './cluster-facts.js';
 import { Collection } from './collection.js';
@@ -146,18 +148,28 @@ import { StartLimits } from './start-limits.js';
     },
     {
       provide: PairingHousekeeping,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges, Metrics],
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges, Metrics, SERVICE_HOLDS],
       useFactory: (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
         clock: Clock,
         changes: RequestChanges,
         observer: Metrics,
-      ): PairingHousekeeping => new PairingHousekeeping({ unitOfWork, committed, clock, changes, observer }),
+        holds: ServiceHolds,
+      ): PairingHousekeeping =>
+        new PairingHousekeeping({ unitOfWork, committed, clock, changes, observer, holds }),
     },
     {
       provide: Collection,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, RequestChanges, PairingHousekeeping, ClusterFacts],
+      inject: [
+        UNIT_OF_WORK,
+        COMMITTED_READER,
+        CLOCK,
+        RequestChanges,
+        PairingHousekeeping,
+        ClusterFacts,
+        SERVICE_HOLDS,
+      ],
       useFactory: (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
@@ -165,6 +177,7 @@ import { StartLimits } from './start-limits.js';
         changes: RequestChanges,
         housekeeping: PairingHousekeeping,
         cluster: ClusterFacts,
+        holds: ServiceHolds,
       ): Collection =>
         new Collection({
           unitOfWork,
@@ -173,6 +186,7 @@ import { StartLimits } from './start-limits.js';
           changes,
           housekeeping,
           bundle: () => cluster.trustBundle(),
+          holds,
         }),
     },
     {

@@ -25,6 +25,20 @@ describe('ServiceHolds', () => {
     expect(holds.stopping('issuance')).toBeUndefined();
   });
 
+  it('are there and gone as what is watched says at that moment', () => {
+    const holds = new ServiceHolds();
+    let now: Hold | undefined;
+    holds.watch(() => now);
+    expect(holds.stopping('issuance')).toBeUndefined();
+    now = CLOCK;
+    expect(holds.stopping('issuance')).toBe(CLOCK);
+    expect(() => {
+      holds.requireNone();
+    }).toThrow(expect.objectContaining({ reason: 'OTHER_HOLD' }));
+    now = undefined;
+    expect(holds.all).toEqual([]);
+  });
+
   it('tell devices to come again, and operators what to do', () => {
     const holds = new ServiceHolds();
     holds.raise(QUARANTINE);

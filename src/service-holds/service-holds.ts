@@ -8,6 +8,8 @@ export type HeldWork =
   | 'pairing'
   /** Certificates for devices: approval, renewal, return. */
   | 'issuance'
+  /** Certificates of our own doors. */
+  | 'server_certificates'
   /** Removal of what is old enough. */
   | 'pruning';
 
@@ -20,12 +22,16 @@ export interface Hold {
   readonly message: string;
 }
 
+/** Tells what stands in the way at the moment that it is asked, if anything does. Does not throw. */
+export type HoldSource = () => Hold | undefined;
+
 /** When a caller whose work is held may try again, milliseconds: somebody has to look into it first. */
 const RETRY_AFTER_MS = 60_000;
 
 /** Everything that holds this process up, in one place: the doors ask here, and so do readiness and status. */
 export class ServiceHolds {
   readonly #holds = new Map<string, Hold>();
+  readonly #sources: HoldSource[] = [];
 
   /** Takes the place of an earlier hold with the same reason. */
   raise(hold: Hold): void {
@@ -37,9 +43,15 @@ export class ServiceHolds {
     return this.#holds.delete(reason);
   }
 
-  /** All holds, the oldest first. */
+  /** Asks `source` from now on, each time that somebody asks here. */
+  watch(source: HoldSource): void {
+    this.#sources.push(source);
+  }
+
+  /** All holds: those that were raised, the oldest first, then those that hold at this moment. */
   get all(): readonly Hold[] {
-    return [...this.#holds.values()];
+    const live = this.#sources.map((source) => source()).filter((hold) => hold !== undefined);
+    return [...this.#holds.values(), ...live];
   }
 
   /** What stops `work`, if anything does. */

@@ -275,3 +275,21 @@ describe('on a real TLS connection', () => {
     await once(server, 'close');
   });
 });
+
+describe('while nothing may be issued', () => {
+  it('what is stored is served on, due or not, and renewed once that is over', async () => {
+    await start();
+    const issued = await auditedIssues();
+    clock.advance(20 * HOUR);
+    let held = true;
+    const errors: unknown[] = [];
+    const certificates = await start({ isHeldUp: () => held, onError: (_door, error) => errors.push(error) });
+    const before = SERVER_DOORS.map((door) => certificates.material(door).chain);
+    await certificates.renewDue();
+    expect([await auditedIssues(), errors]).toEqual([issued, []]);
+    expect(SERVER_DOORS.map((door) => certificates.material(door).chain)).toEqual(before);
+    held = false;
+    await certificates.renewDue();
+    expect(await auditedIssues()).toBe(issued + SERVER_DOORS.length);
+  });
+});

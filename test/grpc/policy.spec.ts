@@ -32,6 +32,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   VerifyStore: 'admin',
   BackupStore: 'admin',
   ConfirmRestore: 'admin',
+  GetClock: 'viewer',
+  ConfirmClock: 'admin',
   GetStatus: 'viewer',
 };
 

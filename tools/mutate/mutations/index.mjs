@@ -1,5 +1,6 @@
 import { ca } from './ca.mjs';
 import { client } from './client.mjs';
+import { clock } from './clock.mjs';
 import { grpcAndHttp } from './doors.mjs';
 import { pairing } from './pairing.mjs';
 import { quic } from './quic.mjs';
@@ -14,6 +15,7 @@ export const mutations = [
   ...pairing,
   ...registry,
   ...renewal,
+  ...clock,
   ...ca,
   ...quic,
   ...grpcAndHttp,

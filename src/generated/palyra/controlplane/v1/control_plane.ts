@@ -31,6 +31,7 @@ import {
   ServiceHold,
   StoreRestore,
 } from "./backup.js";
+import { ConfirmClockRequest, ConfirmClockResponse, GetClockRequest, GetClockResponse } from "./clock.js";
 import { Device, DeviceState, deviceStateFromJSON, deviceStateToJSON } from "./device.js";
 import {
   NodePairingRequest,
@@ -2970,6 +2971,27 @@ export const ControlPlaneService = {
       Buffer.from(ConfirmRestoreResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ConfirmRestoreResponse => ConfirmRestoreResponse.decode(value),
   },
+  /** What the clock of this replica says, and whether it is believed. Role: viewer. */
+  getClock: {
+    path: "/palyra.controlplane.v1.ControlPlane/GetClock" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetClockRequest): Buffer => Buffer.from(GetClockRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetClockRequest => GetClockRequest.decode(value),
+    responseSerialize: (value: GetClockResponse): Buffer => Buffer.from(GetClockResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetClockResponse => GetClockResponse.decode(value),
+  },
+  /** Says that the clock is right as it is, so that issuance and pruning go on. Repeatable. Role: admin. */
+  confirmClock: {
+    path: "/palyra.controlplane.v1.ControlPlane/ConfirmClock" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ConfirmClockRequest): Buffer => Buffer.from(ConfirmClockRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ConfirmClockRequest => ConfirmClockRequest.decode(value),
+    responseSerialize: (value: ConfirmClockResponse): Buffer =>
+      Buffer.from(ConfirmClockResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ConfirmClockResponse => ConfirmClockResponse.decode(value),
+  },
   /** What this replica is and how it does. Role: viewer. */
   getStatus: {
     path: "/palyra.controlplane.v1.ControlPlane/GetStatus" as const,
@@ -3041,6 +3063,10 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
    * on a store that never was. Role: admin.
    */
   confirmRestore: handleUnaryCall<ConfirmRestoreRequest, ConfirmRestoreResponse>;
+  /** What the clock of this replica says, and whether it is believed. Role: viewer. */
+  getClock: handleUnaryCall<GetClockRequest, GetClockResponse>;
+  /** Says that the clock is right as it is, so that issuance and pruning go on. Repeatable. Role: admin. */
+  confirmClock: handleUnaryCall<ConfirmClockRequest, ConfirmClockResponse>;
   /** What this replica is and how it does. Role: viewer. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
 }
@@ -3308,6 +3334,38 @@ export interface ControlPlaneClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ConfirmRestoreResponse) => void,
+  ): ClientUnaryCall;
+  /** What the clock of this replica says, and whether it is believed. Role: viewer. */
+  getClock(
+    request: GetClockRequest,
+    callback: (error: ServiceError | null, response: GetClockResponse) => void,
+  ): ClientUnaryCall;
+  getClock(
+    request: GetClockRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetClockResponse) => void,
+  ): ClientUnaryCall;
+  getClock(
+    request: GetClockRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetClockResponse) => void,
+  ): ClientUnaryCall;
+  /** Says that the clock is right as it is, so that issuance and pruning go on. Repeatable. Role: admin. */
+  confirmClock(
+    request: ConfirmClockRequest,
+    callback: (error: ServiceError | null, response: ConfirmClockResponse) => void,
+  ): ClientUnaryCall;
+  confirmClock(
+    request: ConfirmClockRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ConfirmClockResponse) => void,
+  ): ClientUnaryCall;
+  confirmClock(
+    request: ConfirmClockRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ConfirmClockResponse) => void,
   ): ClientUnaryCall;
   /** What this replica is and how it does. Role: viewer. */
   getStatus(
