@@ -2,6 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { AuditModule } from './audit/audit.module.js';
 import { CaModule } from './ca/ca.module.js';
+import { CrlModule } from './ca/crl/crl.module.js';
+import { InventoryModule } from './ca/inventory/inventory.module.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { ServerCertificates } from './ca/server-certificates.js';
 import type { Settings } from './config/settings.js';
@@ -42,6 +44,7 @@ export interface AppParts extends ObservabilityParts {
     AuditModule,
     BackupModule,
     TimeModule,
+    InventoryModule,
   ],
   controllers: [StatusController],
 })
@@ -53,6 +56,7 @@ export class AppModule {
         RuntimeModule.of(parts.runtime),
         ObservabilityModule.of(parts),
         StoreModule.of(parts.dataKeyObserver),
+        CrlModule.of(parts.failures),
       ],
       providers: [
         { provide: FAILURE_LOG, useValue: parts.failures },

@@ -6,6 +6,8 @@ import type { INestApplication, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
+import { CrlPublisher } from './ca/crl/crl-publisher.js';
+import { CertificateInventory } from './ca/inventory/certificate-inventory.js';
 import { ServerCertificates } from './ca/server-certificates.js';
 import { trustBundlePem } from './ca/trust-bundle.js';
 import { masterKeySources } from './config/master-key-sources.js';
@@ -155,6 +157,8 @@ class Service {
       storeTime: () => store.storeTime(),
       quicConnections: () => doors.quic.endpoint.admittedConnections,
       certificateExpiries: expiries,
+      nextDeviceExpiry: () => app.get(CertificateInventory).nextDeviceExpiry(),
+      crlNextUpdate: () => app.get(CrlPublisher).nextUpdate(),
     });
     this.readiness.add('store', () => store.committed.secrets.list('check', { limit: 1 }));
     this.readiness.add('certificates', () => {

@@ -26,7 +26,12 @@ import { fixTrustDomain } from './cluster-record.js';
           const requireIssuance = (work: 'issuance' | 'server_certificates'): void => {
             holds.require(work);
           };
-          return CertificateAuthority.createOrLoad(unit, { trustDomain, clock, requireIssuance });
+          return CertificateAuthority.createOrLoad(unit, {
+            trustDomain,
+            clock,
+            requireIssuance,
+            publicHttpUrl: settings.http.publicUrl,
+          });
         }),
     },
   ],

@@ -12,6 +12,7 @@ import { encodePem } from './pem.js';
 import { controlPlaneProfile, deviceProfile } from './profiles.js';
 import { makeRoot, openRootRecord, ROOT_RECORD_PREFIX, rootRecordName, type Root } from './root-record.js';
 import { isDnsName } from './spiffe-id.js';
+import { statusUrls } from './status-urls.js';
 import { trustBundlePem, type QuicRuntimeTlsMaterial, type TrustBundle } from './trust-bundle.js';
 
 export interface CertificateAuthoritySettings {
@@ -22,6 +23,8 @@ export interface CertificateAuthoritySettings {
   readonly randomBytes?: RandomBytes;
   /** Throws when nothing may be issued to devices, or for our own doors; asked before each signature. By default all may. */
   readonly requireIssuance?: (work: 'issuance' | 'server_certificates') => void;
+  /** Where others reach the HTTP door, without a slash at its end; unset: certificates do not say where their status is. */
+  readonly publicHttpUrl?: string | undefined;
 }
 
 export interface DeviceCertificateRequest {
@@ -84,6 +87,11 @@ export class CertificateAuthority {
     return this.#signing.issuer.certificate.der;
   }
 
+  /** Every CA key that this store has: those whose certificates may still be about. */
+  issuers(): readonly Issuer[] {
+    return [this.#signing.issuer];
+  }
+
   trustBundle(): TrustBundle {
     return this.#bundle;
   }
@@ -137,9 +145,11 @@ export class CertificateAuthority {
     spki: Buffer,
     lifetimeMs: number,
   ): Promise<SignedCertificate> {
-    const { clock, randomBytes = systemRandomBytes } = this.#settings;
+    const { clock, randomBytes = systemRandomBytes, publicHttpUrl } = this.#settings;
     const issuer: Issuer = this.#signing.issuer;
-    return issueLeaf(issuer, profile, { spki, issuedAt: clock.now(), lifetimeMs }, randomBytes);
+    const complete =
+      publicHttpUrl === undefined ? profile : { ...profile, status: statusUrls(publicHttpUrl, issuer.keyId) };
+    return issueLeaf(issuer, complete, { spki, issuedAt: clock.now(), lifetimeMs }, randomBytes);
   }
 }
 

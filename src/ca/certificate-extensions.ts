@@ -20,6 +20,8 @@ export const EXTENSION = {
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
+  crlDistributionPoints: '2.5.29.31',
+  authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
 } as const;
 
 /** Bits of KeyUsage (RFC 5280 §4.2.1.3) that are used here, by their place in the BIT STRING. */
@@ -29,6 +31,9 @@ export type KeyUsage = keyof typeof KEY_USAGE_BIT;
 /** Object identifiers of purposes (RFC 5280 §4.2.1.12). */
 export const PURPOSE_OID = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' } as const;
 export type Purpose = keyof typeof PURPOSE_OID;
+
+/** Access methods (RFC 5280 §4.2.2.1). */
+export const ACCESS_METHOD = { caIssuers: '1.3.6.1.5.5.7.48.2' } as const;
 
 export type SubjectAltName =
   | { readonly type: 'uri' | 'dns'; readonly value: string }
@@ -131,6 +136,44 @@ export function readAuthorityKeyIdentifier(certificate: ParsedCertificate): Buff
   if (!value) return undefined;
   const reader = openSequence(value);
   return reader.peek() === contextTag(0, false) ? reader.next().value : undefined;
+}
+
+/** Addresses of the revocation list: one distribution point with a full name of one URI each (RFC 5280 §4.2.1.13). */
+export function readCrlDistributionPoints(certificate: ParsedCertificate): string[] | undefined {
+  const value = certificate.extensions.get(EXTENSION.crlDistributionPoints)?.value;
+  if (!value) return undefined;
+  const points = openSequence(value);
+  const urls: string[] = [];
+  do {
+    const point = points.enter();
+    const name = point.enter(contextTag(0, true));
+    point.end();
+    const fullName = name.enter(contextTag(0, true));
+    name.end();
+    urls.push(ia5(fullName.next(URI_TAG).value));
+    fullName.end();
+  } while (!points.done);
+  return urls;
+}
+
+export interface AccessDescription {
+  /** Object identifier of the method. */
+  readonly method: string;
+  readonly url: string;
+}
+
+/** RFC 5280 §4.2.2.1; URIs only. */
+export function readAuthorityInfoAccess(certificate: ParsedCertificate): AccessDescription[] | undefined {
+  const value = certificate.extensions.get(EXTENSION.authorityInfoAccess)?.value;
+  if (!value) return undefined;
+  const reader = openSequence(value);
+  const accesses: AccessDescription[] = [];
+  do {
+    const access = reader.enter();
+    accesses.push({ method: oidOf(access.next(TAG.oid)), url: ia5(access.next(URI_TAG).value) });
+    access.end();
+  } while (!reader.done);
+  return accesses;
 }
 
 /** Text of 4 or 16 address bytes, one spelling each. */

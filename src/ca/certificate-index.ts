@@ -4,9 +4,11 @@ import { DomainError } from '../errors/domain-error.js';
 import { CertificateRow } from './certificate.entity.js';
 import type { IssuedCertificate, SignedCertificate } from './issued-certificate.js';
 import { parseCertificate } from './certificate-parser.js';
+import { RevocationRow } from './crl/revocation.entity.js';
 import { decodeCertificates } from './pem.js';
 import type { ProfileKind } from './profiles.js';
 import { spkiHash } from './public-key.js';
+import { REVOCATION_REASON_CODE, type RevocationReason } from './revocation-reason.js';
 
 /**
  * Enters a certificate into the index and numbers it, in the unit of work of the decision that issued it. Only what
@@ -46,14 +48,34 @@ export async function subjectsOfKey(
   return [...new Set(rows.map(({ subjectId }) => subjectId))];
 }
 
-/** Marks the subject's unexpired certificates as revoked; for lists and CRLs, admission does not look here. */
-export async function markRevoked(unit: Unit, subjectId: string, now: number): Promise<void> {
-  await unit.tables
-    .createQueryBuilder()
-    .update(CertificateRow)
-    .set({ revokedAt: now })
-    .where('subjectId = :subjectId AND revokedAt IS NULL AND expiresAt >= :now', { subjectId, now })
-    .execute();
+export interface RevocationMark {
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** Goes into the CRL. */
+  readonly reason?: RevocationReason;
+  /** Fingerprint of the certificate that takes the place of the others. */
+  readonly except?: string;
+}
+
+/** Marks the subject's unexpired certificates as revoked, for lists and CRLs; admission does not look here. */
+export async function markRevoked(
+  unit: Unit,
+  subjectId: string,
+  { at, reason, except = '' }: RevocationMark,
+): Promise<void> {
+  const rows = await unit.tables
+    .createQueryBuilder(CertificateRow, 'certificate')
+    .where('certificate.subjectId = :subjectId', { subjectId })
+    .andWhere('certificate.revokedAt IS NULL AND certificate.expiresAt >= :at', { at })
+    .andWhere('certificate.fingerprint <> :except', { except })
+    .orderBy('certificate.sequence')
+    .getMany();
+  const reasonCode = reason === undefined ? null : REVOCATION_REASON_CODE[reason];
+  for (const { sequence, issuerKeyId, serial, expiresAt } of rows) {
+    await unit.tables.update(CertificateRow, { sequence }, { revokedAt: at });
+    const listed = { issuerKeyId, serial, revokedAt: at, expiresAt, reasonCode };
+    await unit.tables.insert(RevocationRow, { certificateSequence: sequence, ...listed });
+  }
 }
 
 function fromRow(row: CertificateRow): IssuedCertificate {

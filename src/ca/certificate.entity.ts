@@ -8,6 +8,8 @@ import { int64 } from '../database/int64.js';
 @Entity('certificate')
 @Index('certificate_serial', ['issuerKeyId', 'serial'], { unique: true })
 @Index('certificate_subject', ['subjectId', 'sequence'])
+@Index('certificate_unrevoked', ['expiresAt'], { where: '"revoked_at" IS NULL' })
+@Index('certificate_revoked', ['expiresAt'], { where: '"revoked_at" IS NOT NULL' })
 export class CertificateRow {
   /** Given out by the database, in the order of insertion; never used twice. */
   @PrimaryGeneratedColumn({ type: 'integer' })

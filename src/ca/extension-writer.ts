@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import {
+  ACCESS_METHOD,
   EXTENSION,
   KEY_USAGE_BIT,
   PURPOSE_OID,
@@ -8,7 +9,16 @@ import {
   type SubjectAltName,
 } from './certificate-extensions.js';
 import { contextTag, TAG } from './der.js';
-import { encodeDer, encodeOctets, encodeOid, encodeSequence, encodeUnsigned, TRUE } from './der-writer.js';
+import {
+  encodeContext,
+  encodeDer,
+  encodeOctets,
+  encodeOid,
+  encodeSequence,
+  encodeUnsigned,
+  TRUE,
+} from './der-writer.js';
+import type { StatusUrls } from './status-urls.js';
 
 /** The extensions of RFC 5280 §4.2.1 that our certificates have, DER. What is read back: `certificate-extensions.ts`. */
 
@@ -19,6 +29,9 @@ const OID = {
   basicConstraints: encodeOid(EXTENSION.basicConstraints),
   authorityKeyIdentifier: encodeOid(EXTENSION.authorityKeyIdentifier),
   extendedKeyUsage: encodeOid(EXTENSION.extendedKeyUsage),
+  crlDistributionPoints: encodeOid(EXTENSION.crlDistributionPoints),
+  authorityInfoAccess: encodeOid(EXTENSION.authorityInfoAccess),
+  caIssuers: encodeOid(ACCESS_METHOD.caIssuers),
 };
 
 const extension = (oid: Buffer, value: Buffer): Buffer => encodeSequence(oid, encodeOctets(value));
@@ -51,6 +64,18 @@ export const subjectKeyIdentifierExtension = (keyIdentifier: Buffer): Buffer =>
 export function extendedKeyUsageExtension(purposes: readonly Purpose[]): Buffer {
   const oids = purposes.map((purpose) => encodeOid(PURPOSE_OID[purpose]));
   return extension(OID.extendedKeyUsage, encodeSequence(...oids));
+}
+
+/** RFC 5280 §4.2.1.13: one distribution point, its full name one URI. Not critical. */
+export function crlDistributionPointsExtension({ crl }: StatusUrls): Buffer {
+  const fullName = encodeContext(0, encodeDer(URI_TAG, ia5Bytes(crl)));
+  return extension(OID.crlDistributionPoints, encodeSequence(encodeSequence(encodeContext(0, fullName))));
+}
+
+/** RFC 5280 §4.2.2.1: where the issuer's certificate is. Not critical. */
+export function authorityInfoAccessExtension({ issuer }: StatusUrls): Buffer {
+  const caIssuers = encodeSequence(OID.caIssuers, encodeDer(URI_TAG, ia5Bytes(issuer)));
+  return extension(OID.authorityInfoAccess, encodeSequence(caIssuers));
 }
 
 /** RFC 5280 §4.2.1.6. Throws RangeError for text that has no place in a name. */

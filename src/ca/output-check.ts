@@ -1,11 +1,14 @@
 import { verify, type KeyObject } from 'node:crypto';
 import { DomainError } from '../errors/domain-error.js';
 import {
+  ACCESS_METHOD,
   EXTENSION,
   KEY_USAGE_BIT,
   PURPOSE_OID,
+  readAuthorityInfoAccess,
   readAuthorityKeyIdentifier,
   readBasicConstraints,
+  readCrlDistributionPoints,
   readKeyUsageBits,
   readPurposes,
   readSubjectAltNames,
@@ -107,7 +110,15 @@ function wrongExtension(
   if (!readSubjectKeyIdentifier(certificate)?.equals(subjectKeyIdentifier)) return 'subjectKeyIdentifier';
   if (!readAuthorityKeyIdentifier(certificate)?.equals(authorityKeyIdentifier))
     return 'authorityKeyIdentifier';
-  return undefined;
+  return wrongStatus(certificate, profile);
+}
+
+function wrongStatus(certificate: ParsedCertificate, { status }: CertificateProfile): string | undefined {
+  const lists = status ? [status.crl] : [];
+  if (!same(readCrlDistributionPoints(certificate) ?? [], lists)) return 'cRLDistributionPoints';
+  const accesses = (readAuthorityInfoAccess(certificate) ?? []).map(({ method, url }) => `${method} ${url}`);
+  const wanted = status ? [`${ACCESS_METHOD.caIssuers} ${status.issuer}`] : [];
+  return same(accesses, wanted) ? undefined : 'authorityInfoAccess';
 }
 
 /** RFC 5280 §4.2.1.3, §4.2.1.9; the others are not. */
@@ -129,6 +140,7 @@ function expectedExtensions(profile: CertificateProfile): string[] {
   const oids = [...ALWAYS];
   if (profile.subjectAltNames.length > 0) oids.push(EXTENSION.subjectAltName);
   if (profile.purposes.length > 0) oids.push(EXTENSION.extendedKeyUsage);
+  if (profile.status) oids.push(EXTENSION.crlDistributionPoints, EXTENSION.authorityInfoAccess);
   return oids;
 }
 

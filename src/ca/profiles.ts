@@ -8,6 +8,7 @@ import {
   type SubjectAltName,
 } from './certificate-extensions.js';
 import type { DistinguishedName } from './names.js';
+import type { StatusUrls } from './status-urls.js';
 import { controlPlaneDnsName, controlPlaneUri, deviceUri, isDnsName } from './spiffe-id.js';
 
 /** What a kind of certificate says, apart from key, serial number, issuer and dates (DESIGN §3, "Profiles"). */
@@ -21,6 +22,8 @@ export interface CertificateProfile {
   readonly ca: { readonly pathLength: number } | null;
   /** What the certificate index lists it under, for example `device/01K9…`. */
   readonly subjectId: string;
+  /** Where the status of the certificate is told; absent without a public HTTP address, and in roots. */
+  readonly status?: StatusUrls;
 }
 
 export type ProfileKind = 'root' | 'device' | 'control-plane';

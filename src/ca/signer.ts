@@ -3,8 +3,8 @@ import { encodeBits, encodeSequence } from './der-writer.js';
 import { SIGNATURE_ALGORITHM } from './public-key.js';
 
 /**
- * Opaque handle to a P-256 private key; signs certificates and nothing else. Asynchronous, so that the key of a CA may
- * live elsewhere one day; with this one all promises settle in microtasks: no timer, file or socket is waited for, so
+ * Opaque handle to a P-256 private key; signs certificates and revocation lists, nothing else. Asynchronous, so that the key of a CA may
+ * live elsewhere one day; with this one the promises of {@link certify} settle in microtasks: no timer, file or socket is waited for, so
  * they may be awaited inside a unit of work.
  */
 export class SigningKey {
@@ -28,5 +28,19 @@ export class SigningKey {
   certify(tbs: Buffer): Promise<Buffer> {
     const signature = sign('sha256', tbs, this.#key);
     return Promise.resolve(encodeSequence(tbs, SIGNATURE_ALGORITHM.p256, encodeBits(signature)));
+  }
+
+  /**
+   * The list of a TBSCertList, DER (RFC 5280 §5.1.1). A list may be long, so it is hashed on libuv's pool: not to be
+   * awaited inside a unit of work.
+   */
+  async signList(tbs: Buffer): Promise<Buffer> {
+    const signature = await new Promise<Buffer>((resolve, reject) => {
+      sign('sha256', tbs, this.#key, (error, signed) => {
+        if (error === null) resolve(signed);
+        else reject(error);
+      });
+    });
+    return encodeSequence(tbs, SIGNATURE_ALGORITHM.p256, encodeBits(signature));
   }
 }

@@ -1,7 +1,9 @@
 import type { CertificateProfile } from './profiles.js';
 import {
+  authorityInfoAccessExtension,
   authorityKeyIdentifierExtension,
   basicConstraintsExtension,
+  crlDistributionPointsExtension,
   extendedKeyUsageExtension,
   keyUsageExtension,
   subjectAltNameExtension,
@@ -59,18 +61,20 @@ export class TbsEncoder {
   }
 
   /** `basicConstraints` and `keyUsage` are critical (RFC 5280 §4.2.1.9, §4.2.1.3), the others are not. */
-  #encodeFixed({ ca, keyUsage, purposes }: CertificateProfile): Buffer {
+  #encodeFixed({ ca, keyUsage, purposes, status }: CertificateProfile): Buffer {
     const extensions = [
       basicConstraintsExtension(ca),
       keyUsageExtension(keyUsage),
       this.#authorityKeyIdentifier,
     ];
     if (purposes.length > 0) extensions.push(extendedKeyUsageExtension(purposes));
+    if (status) extensions.push(crlDistributionPointsExtension(status), authorityInfoAccessExtension(status));
     return Buffer.concat(extensions);
   }
 }
 
 /** Spells out what the fixed extensions are made of, so that no profile can get another's. */
-function fixedKey({ ca, keyUsage, purposes }: CertificateProfile): string {
-  return `${ca ? ca.pathLength : 'leaf'} ${keyUsage.join(',')} ${purposes.join(',')}`;
+function fixedKey({ ca, keyUsage, purposes, status }: CertificateProfile): string {
+  const urls = status ? `${status.crl} ${status.issuer}` : '';
+  return `${ca ? ca.pathLength : 'leaf'} ${keyUsage.join(',')} ${purposes.join(',')} ${urls}`;
 }

@@ -7,6 +7,7 @@ import {
   PairingState,
   pairingStateToJSON,
 } from '../generated/palyra/controlplane/v1/pairing.js';
+import { CertificateState, certificateStateToJSON } from '../generated/palyra/controlplane/v1/certificate.js';
 import { DeviceState, deviceStateToJSON } from '../generated/palyra/controlplane/v1/device.js';
 
 /** Values of the protocol's enumerations in the words that people read and type: `pending_approval`, `node`. */
@@ -18,6 +19,9 @@ export const pairingStateWord = (state: PairingState): string =>
   word(pairingStateToJSON(state), 'PAIRING_STATE_');
 export const deviceStateWord = (state: DeviceState): string =>
   word(deviceStateToJSON(state), 'DEVICE_STATE_');
+
+export const certificateStateWord = (state: CertificateState): string =>
+  word(certificateStateToJSON(state), 'CERTIFICATE_STATE_');
 
 /** Reads `--state` of `pairing list`; all states when it is left out. Throws a usage error. */
 export function readPairingState(text: string | undefined): PairingState {
@@ -60,6 +64,17 @@ export function readDeviceState(text: string | undefined): DeviceState {
       DeviceState.DEVICE_STATE_REVOKED,
     ]) ?? DeviceState.DEVICE_STATE_UNSPECIFIED
   );
+}
+
+/** Reads `--state` of `certificates list`; those that are valid when it is left out. Throws a usage error. */
+export function readCertificateState(text = 'valid'): CertificateState {
+  if (text.toLowerCase() === 'all') return CertificateState.CERTIFICATE_STATE_UNSPECIFIED;
+  const states = [
+    CertificateState.CERTIFICATE_STATE_VALID,
+    CertificateState.CERTIFICATE_STATE_EXPIRED,
+    CertificateState.CERTIFICATE_STATE_REVOKED,
+  ];
+  return readWord(text, certificateStateWord, states) ?? CertificateState.CERTIFICATE_STATE_VALID;
 }
 
 function readWord<Value>(

@@ -36,6 +36,10 @@ import {
   type GetClockResponse,
 } from '../generated/palyra/controlplane/v1/clock.js';
 import {
+  ListCertificatesRequest,
+  type ListCertificatesResponse,
+} from '../generated/palyra/controlplane/v1/certificate.js';
+import {
   BackupStoreRequest,
   type BackupStoreResponse,
   ConfirmRestoreRequest,
@@ -183,6 +187,12 @@ export class OperatorClient {
 
   async clearDevice(request: DeepPartial<ClearDeviceRequest>): Promise<ClearDeviceResponse> {
     return this.#call(ControlPlaneService.clearDevice, ClearDeviceRequest.fromPartial(request));
+  }
+
+  async listCertificates(
+    request: DeepPartial<ListCertificatesRequest> = {},
+  ): Promise<ListCertificatesResponse> {
+    return this.#call(ControlPlaneService.listCertificates, ListCertificatesRequest.fromPartial(request));
   }
 
   /**

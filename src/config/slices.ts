@@ -8,6 +8,7 @@ import {
   listenAddress,
   oneOf,
   path,
+  publicHttpUrl,
   serverNames,
   size,
   trustDomain,
@@ -82,6 +83,12 @@ export const clusterSettings = {
     duration('1s', '825d'),
     '24h',
     'How long a device certificate lives',
+  ),
+  crlValidity: setting(
+    'crl_validity',
+    duration('1m', '30d'),
+    '24h',
+    'How long a revocation list is valid; it is made anew at each revocation and four times in its life',
   ),
 };
 
@@ -177,6 +184,11 @@ export const httpSettings = {
     count(1, 100_000),
     '64',
     'HTTP connections from one address (IPv6: one /64); raise it behind a proxy',
+  ),
+  publicUrl: optionalSetting(
+    'public_http_url',
+    publicHttpUrl,
+    'Where others reach the HTTP door, `http://host[:port][/path]`: certificates then say where their revocation list is; unset: they do not',
   ),
   metricsTokenFile: optionalSetting(
     'metrics_token_file',

@@ -191,3 +191,16 @@ export const serverNames: z.ZodType<readonly string[]> = listOf((value) => {
     throw new Error(`${value}: write a DNS name or an IP address`);
   }
 });
+
+/**
+ * An address that is written into certificates: http or https, visible ASCII, at most 200 characters, without user,
+ * query and fragment; the slash at its end is dropped.
+ */
+export const publicHttpUrl: z.ZodType<string> = readText((value) => {
+  const url = URL.canParse(value) && value.length <= 200 ? new URL(value) : undefined;
+  const isPlain = url !== undefined && url.username === '' && url.password === '' && !/[?#]/.test(value);
+  if (!isPlain || !['http:', 'https:'].includes(url.protocol)) {
+    throw new Error('write an address like http://pki.example.org or http://pki.example.org:7480/palyra');
+  }
+  return url.href.replace(/\/+$/, '');
+});

@@ -1,10 +1,13 @@
 import type { MigrationInterface } from 'typeorm';
 import { AuditEntryRow, AuditHeadRow } from '../audit/audit.entity.js';
 import { CertificateRow } from '../ca/certificate.entity.js';
+import { CrlRow, RevocationRow } from '../ca/crl/revocation.entity.js';
 import { DeviceRow } from '../identity/device.entity.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../pairing/pairing.entity.js';
 import { SecretRow } from '../secret-store/secret.entity.js';
+import { AddInventory1780000000430 } from './migrations/add-inventory.js';
 import { AddRenewal1780000000310 } from './migrations/add-renewal.js';
+import { AddRevocation1780000000420 } from './migrations/add-revocation.js';
 import { CreateCertificate1780000000200 } from './migrations/create-certificate.js';
 import { CreateRegistry1780000000100 } from './migrations/create-registry.js';
 import { CreateStore1780000000000 } from './migrations/create-store.js';
@@ -18,6 +21,8 @@ export const entities: readonly (new () => object)[] = [
   AuditHeadRow,
   DeviceRow,
   CertificateRow,
+  RevocationRow,
+  CrlRow,
   PairingCodeRow,
   PairingTryRow,
   PairingRequestRow,
@@ -33,4 +38,6 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   CreateRegistry1780000000100,
   CreateCertificate1780000000200,
   AddRenewal1780000000310,
+  AddRevocation1780000000420,
+  AddInventory1780000000430,
 ];

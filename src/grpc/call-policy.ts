@@ -39,6 +39,7 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   GetDevice: viewer,
   RevokeDevice: approver,
   ClearDevice: admin,
+  ListCertificates: viewer,
   ExportAudit: admin,
   RekeyStore: admin,
   RekeyStoreData: admin,

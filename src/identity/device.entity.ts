@@ -8,6 +8,8 @@ export type DeviceRowState = 'active' | 'suspended' | 'revoked';
  * does. A row without its record lets nobody in.
  */
 @Entity('device')
+@Index('device_state', ['state', 'deviceId'])
+@Index('device_state_expiry', ['state', 'certificateExpiresAt'])
 export class DeviceRow {
   @PrimaryColumn('text', { name: 'device_id' })
   deviceId!: string;

@@ -130,7 +130,11 @@ export async function enrolDevice(
   const { conflict, known } = await enrolmentOutlook(unit, applicant);
   const replacing = conflict === 'IDENTITY_CHANGED' && options.replaceIdentity;
   if (conflict !== undefined && !replacing) throw conflictError(conflict);
-  if (replacing) await markRevoked(unit, deviceRecordName(enrolment.deviceId), options.now);
+  if (replacing) {
+    // The new certificate is in the index already.
+    const mark = { at: options.now, reason: 'superseded', except: certificate.fingerprint } as const;
+    await markRevoked(unit, deviceRecordName(deviceId), mark);
+  }
 
   const sameKey = known !== undefined && !replacing;
   const identity = sameKey

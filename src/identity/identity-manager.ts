@@ -117,7 +117,7 @@ export class IdentityManager {
       revokedBy: actorOf(caller),
     });
     await unit.secrets.delete(deviceRecordName(deviceId));
-    await markRevoked(unit, deviceRecordName(deviceId), now);
+    await markRevoked(unit, deviceRecordName(deviceId), { at: now });
     const revoked: DeviceFields = {
       ...row,
       state: 'revoked',

@@ -16,7 +16,7 @@ const HEADERS: Readonly<Record<string, string>> = {
   'x-frame-options': 'DENY',
 };
 
-/** The HTTP server under Nest: GET (and so HEAD, RFC 9110 §9.1) of three paths, nothing else, with bounds on size, time and connections. */
+/** The HTTP server under Nest: GET (and so HEAD, RFC 9110 §9.1) of a few paths, nothing else, with bounds on size, time and connections. */
 export function httpAdapter(settings: HttpSettings): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,

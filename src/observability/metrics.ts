@@ -13,6 +13,10 @@ export interface MetricSources {
   readonly quicConnections: () => number;
   /** When certificates end, Unix milliseconds, by what they are for: `root`, `grpc`, `quic`. */
   readonly certificateExpiries: () => Readonly<Record<string, number>>;
+  /** When the next of the devices' newest certificates ends, Unix milliseconds; one look-up in an index. */
+  readonly nextDeviceExpiry: () => Promise<number | undefined>;
+  /** When the first of the revocation lists ends, Unix milliseconds. */
+  readonly crlNextUpdate: () => number | undefined;
 }
 
 /** Everything that is measured, in a registry of its own. Labels come from fixed sets: no caller can make one. */
@@ -60,6 +64,16 @@ export class Metrics implements CallObserver, GateObserver, QuicObserver {
     );
     this.readGauge('palyra_store_epoch', 'Epoch of the store', () => sources.storeTime().epoch);
     this.readGauge('palyra_quic_connections', 'Admitted QUIC connections', sources.quicConnections);
+    this.readTime(
+      'palyra_device_certificate_next_expiry_timestamp_seconds',
+      'When the next of the newest certificates of active devices ends, Unix time; NaN without any',
+      sources.nextDeviceExpiry,
+    );
+    this.readTime(
+      'palyra_crl_next_update_timestamp_seconds',
+      'When the first of the revocation lists ends, Unix time; NaN before there is one',
+      sources.crlNextUpdate,
+    );
     new Gauge({
       name: 'palyra_certificate_expiry_timestamp_seconds',
       help: 'When a certificate ends, Unix time',
@@ -122,6 +136,21 @@ export class Metrics implements CallObserver, GateObserver, QuicObserver {
 
   private gauge<L extends string>(name: string, help: string, labelNames: L[] = []): Gauge<L> {
     return new Gauge({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  private readTime(
+    name: string,
+    help: string,
+    read: () => Promise<number | undefined> | number | undefined,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      async collect() {
+        this.set(((await read()) ?? Number.NaN) / 1_000);
+      },
+    });
   }
 
   private readGauge(name: string, help: string, read: () => number): void {

@@ -196,7 +196,7 @@ describe('the index of issued certificates', () => {
     const certificate = await issued();
     await directory.store.unitOfWork.run(async (unit) => {
       await recordIssued(unit, certificate);
-      await markRevoked(unit, certificate.subjectId, NOW + 5);
+      await markRevoked(unit, certificate.subjectId, { at: NOW + 5 });
     });
     const rows = await directory.store.committed.tables.query<unknown>(
       'SELECT DISTINCT revoked_at FROM certificate WHERE subject_id = ?',

@@ -55,6 +55,8 @@ describe('docs/operations.md', () => {
       storeTime: () => ({ epoch: 1, sequence: 1 }),
       quicConnections: () => 0,
       certificateExpiries: () => ({}),
+      nextDeviceExpiry: () => Promise.resolve(undefined),
+      crlNextUpdate: () => undefined,
     });
     const names = (await metrics.scrape()).matchAll(/^# TYPE (palyra_\w+)/gm);
     const documented = rows.map(([name]) => name ?? '').filter((name) => name.startsWith('palyra_'));

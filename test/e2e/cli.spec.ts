@@ -68,6 +68,10 @@ describe('the palyra command', () => {
     expect(health.code).toBe(0);
     expect(objectsOf(health.stdout)).toMatchObject([{ ok: true, node_rpc_mtls_required: true }]);
     expect(await run(`devices revoke ${deviceId} --reason lost`)).toMatchObject({ code: 0 });
+    const certificates = await run('certificates list --state revoked --expires-within 2d');
+    expect(certificates).toMatchObject({ code: 0, stderr: '' });
+    expect(certificates.stdout).toContain(`device/${deviceId}`);
+    expect(certificates.stdout).toMatch(/\d+ valid, 0 expired, 1 revoked\n$/);
     const after = await run('node health');
     expect(after).toMatchObject({ code: 3, stdout: '' });
   });

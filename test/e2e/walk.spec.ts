@@ -2,11 +2,18 @@ import { execFile } from 'node:child_process';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  readAuthorityKeyIdentifier,
+  readCrlDistributionPoints,
+} from '../../src/ca/certificate-extensions.js';
+import { parseCertificate } from '../../src/ca/certificate-parser.js';
+import { parseCrl, readCrlEntries } from '../../src/ca/crl/crl-parser.js';
 import { encodePem } from '../../src/ca/pem.js';
 import type { NodeConnection } from '../../src/client/device/node-connection.js';
 import type { OperatorClient } from '../../src/client/operator-client.js';
 import type { NodePairingRequest } from '../../src/generated/palyra/controlplane/v1/pairing.js';
 import { PairingState } from '../../src/generated/palyra/controlplane/v1/pairing.js';
+import { CertificateState } from '../../src/generated/palyra/controlplane/v1/certificate.js';
 import { DeviceState } from '../../src/generated/palyra/controlplane/v1/device.js';
 import { TestDevice, mintPin, reasonOf } from './paired-device.js';
 import { ServiceProcess } from './service-process.js';
@@ -21,7 +28,7 @@ describe('the walk', () => {
   let seen: NodePairingRequest | undefined;
 
   beforeAll(async () => {
-    service = await ServiceProcess.start();
+    service = await ServiceProcess.start({ PALYRA_PUBLIC_HTTP_URL: 'http://pki.example' });
     operator = await service.operator();
     device = await TestDevice.create();
   });
@@ -48,6 +55,11 @@ describe('the walk', () => {
         resolve({ code: error === null ? 0 : 1, text: stdout + stderr });
       });
     });
+
+  const keyId = (): string =>
+    readAuthorityKeyIdentifier(parseCertificate(device.paired.chain[0]!))?.toString('hex') ?? '';
+  /** What the certificate points to, at the address where the test reaches it. */
+  const crl = (init: RequestInit = {}): Promise<Response> => fetch(`${service.http}/crl/${keyId()}`, init);
 
   it('starts on an empty directory and keeps what it makes to itself', async () => {
     const names = await readdir(service.dataDir);
@@ -88,12 +100,44 @@ describe('the walk', () => {
     expect(devices[0]?.certificateFingerprint.toString('hex')).toBe(device.paired.fingerprint);
   });
 
+  it('lists the certificate among all that were issued, and says when it ends', async () => {
+    const { certificates, counts } = await operator.listCertificates({
+      deviceId: deviceId(),
+      withCounts: true,
+    });
+    expect(counts).toEqual({ valid: 1n, expired: 0n, revoked: 0n });
+    expect(certificates).toMatchObject([
+      { subjectId: `device/${deviceId()}`, current: true, state: CertificateState.CERTIFICATE_STATE_VALID },
+    ]);
+    const [{ expireTime, fingerprint } = {}] = certificates;
+    expect(fingerprint?.toString('hex')).toBe(device.paired.fingerprint);
+    const text = await (await fetch(`${service.http}/metrics`)).text();
+    const [, seconds] = /^palyra_device_certificate_next_expiry_timestamp_seconds (\S+)$/m.exec(text) ?? [];
+    expect(Number(seconds) * 1000).toBe(expireTime?.getTime());
+    const [, nextUpdate] = /^palyra_crl_next_update_timestamp_seconds (\S+)$/m.exec(text) ?? [];
+    expect(Number(nextUpdate) * 1000).toBeGreaterThan(Date.now() + 23 * 3_600_000);
+  });
+
   it('issues a certificate that openssl takes for a client and for nothing else', async () => {
     await writeFile(join(device.root, 'leaf.pem'), encodePem('CERTIFICATE', device.paired.chain[0]!));
     expect(await openssl('sslclient')).toMatchObject({ code: 0 });
     const asServer = await openssl('sslserver');
     expect(asServer.code).toBe(1);
     expect(asServer.text).toContain('unsuitable certificate purpose');
+  });
+
+  it('says where the list of what was revoked is, which does not have it', async () => {
+    const certificate = parseCertificate(device.paired.chain[0]!);
+    expect(readCrlDistributionPoints(certificate)).toEqual([`http://pki.example/crl/${keyId()}`]);
+    const list = await crl();
+    expect(list.headers.get('content-type')).toBe('application/pkix-crl');
+    expect(readCrlEntries(parseCrl(Buffer.from(await list.arrayBuffer())).entries)).toEqual([]);
+    const again = await crl({ headers: { 'if-none-match': list.headers.get('etag') ?? '' } });
+    expect(again.status).toBe(304);
+    const issuer = await fetch(`${service.http}/ca/${keyId()}`);
+    expect(issuer.headers.get('content-type')).toBe('application/pkix-cert');
+    expect(Buffer.from(await issuer.arrayBuffer())).toEqual(device.paired.chain[1]);
+    expect((await fetch(`${service.http}/crl/${'0'.repeat(40)}`)).status).toBe(404);
   });
 
   it('answers node.health over QUIC', async () => {
@@ -139,6 +183,12 @@ describe('the walk', () => {
       by: 'peer',
       reason: 'REVOKED',
     });
+  });
+
+  it('lists the certificate as revoked as soon as that is acknowledged', async () => {
+    const { serial } = parseCertificate(device.paired.chain[0]!);
+    const entries = readCrlEntries(parseCrl(Buffer.from(await (await crl()).arrayBuffer())).entries);
+    expect(entries).toMatchObject([{ serial }]);
   });
 
   const expectShutOut = async (): Promise<void> => {

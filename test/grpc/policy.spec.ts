@@ -23,6 +23,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   ApproveNodePairingRequest: 'approver',
   RejectNodePairingRequest: 'approver',
   ListDevices: 'viewer',
+  ListCertificates: 'viewer',
   GetDevice: 'viewer',
   RevokeDevice: 'approver',
   ClearDevice: 'admin',

@@ -153,7 +153,7 @@ describe('a device that is known', () => {
 
   it('with another key needs replace_identity, and then the old identity ends', async () => {
     const device = await world.paired();
-    await world.approve(device.requestId);
+    const first = await world.approve(device.requestId);
     const otherKey = generateKeyPairSync('ed25519').privateKey;
     const impostor = await world.paired(newTestDevice({ deviceId: device.deviceId, identityKey: otherKey }));
 
@@ -163,6 +163,11 @@ describe('a device that is known', () => {
     const identity = await identityOf(device.deviceId);
     expect(identity?.current?.fingerprint).toBe(replaced.fingerprint);
     expect(identity?.previous).toBeNull();
+    const listed = await world.temporary.store.committed.tables.query<unknown>(
+      'SELECT c.fingerprint, r.reason_code FROM revocation r JOIN certificate c ON c.sequence = r.certificate_sequence',
+    );
+    // CRLReason superseded; the new certificate is not among them.
+    expect(listed).toEqual([{ fingerprint: first.fingerprint, reason_code: 4 }]);
     expect((await refusal(world.collectOnce(device.token))).reason).toBe('NOTHING_TO_COLLECT');
   });
 

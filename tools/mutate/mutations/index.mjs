@@ -1,4 +1,5 @@
 import { ca } from './ca.mjs';
+import { crl } from './crl.mjs';
 import { client } from './client.mjs';
 import { clock } from './clock.mjs';
 import { grpcAndHttp } from './doors.mjs';
@@ -17,6 +18,7 @@ export const mutations = [
   ...renewal,
   ...clock,
   ...ca,
+  ...crl,
   ...quic,
   ...grpcAndHttp,
   ...client,

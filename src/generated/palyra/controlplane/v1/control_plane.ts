@@ -31,6 +31,7 @@ import {
   ServiceHold,
   StoreRestore,
 } from "./backup.js";
+import { ListCertificatesRequest, ListCertificatesResponse } from "./certificate.js";
 import { ConfirmClockRequest, ConfirmClockResponse, GetClockRequest, GetClockResponse } from "./clock.js";
 import { Device, DeviceState, deviceStateFromJSON, deviceStateToJSON } from "./device.js";
 import {
@@ -2892,6 +2893,18 @@ export const ControlPlaneService = {
     responseSerialize: (value: ClearDeviceResponse): Buffer => Buffer.from(ClearDeviceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ClearDeviceResponse => ClearDeviceResponse.decode(value),
   },
+  /** Lists certificates that were issued, what ends first in front, and counts them by state. Role: viewer. */
+  listCertificates: {
+    path: "/palyra.controlplane.v1.ControlPlane/ListCertificates" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListCertificatesRequest): Buffer =>
+      Buffer.from(ListCertificatesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListCertificatesRequest => ListCertificatesRequest.decode(value),
+    responseSerialize: (value: ListCertificatesResponse): Buffer =>
+      Buffer.from(ListCertificatesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListCertificatesResponse => ListCertificatesResponse.decode(value),
+  },
   /**
    * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
    * last and once. Role: admin.
@@ -3036,6 +3049,8 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
   revokeDevice: handleUnaryCall<RevokeDeviceRequest, RevokeDeviceResponse>;
   /** Lets the id and key of a revoked device pair again, or ends a suspension. Role: admin. */
   clearDevice: handleUnaryCall<ClearDeviceRequest, ClearDeviceResponse>;
+  /** Lists certificates that were issued, what ends first in front, and counts them by state. Role: viewer. */
+  listCertificates: handleUnaryCall<ListCertificatesRequest, ListCertificatesResponse>;
   /**
    * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
    * last and once. Role: admin.
@@ -3256,6 +3271,22 @@ export interface ControlPlaneClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ClearDeviceResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists certificates that were issued, what ends first in front, and counts them by state. Role: viewer. */
+  listCertificates(
+    request: ListCertificatesRequest,
+    callback: (error: ServiceError | null, response: ListCertificatesResponse) => void,
+  ): ClientUnaryCall;
+  listCertificates(
+    request: ListCertificatesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListCertificatesResponse) => void,
+  ): ClientUnaryCall;
+  listCertificates(
+    request: ListCertificatesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListCertificatesResponse) => void,
   ): ClientUnaryCall;
   /**
    * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
