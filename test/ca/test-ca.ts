@@ -15,6 +15,7 @@ import { makeHostileCertificate, type HostileCase, type HostileCertificate } fro
 export interface TestCaOptions {
   readonly trustDomain?: string;
   readonly clock?: Clock;
+  readonly publicHttpUrl?: string;
 }
 
 export interface TestDeviceOptions {
@@ -43,11 +44,11 @@ export class TestCa {
   ) {}
 
   static async create(options: TestCaOptions = {}): Promise<TestCa> {
-    const { trustDomain = 'test.palyra.internal', clock = systemClock } = options;
+    const { trustDomain = 'test.palyra.internal', clock = systemClock, publicHttpUrl } = options;
     const { root, record } = await makeRoot(trustDomain, clock.now(), randomBytes);
     const { privateKey } = JSON.parse(record.toString('utf8')) as { privateKey: string };
     const rootKey = encodePem('PRIVATE KEY', Buffer.from(privateKey, 'base64'));
-    return new TestCa(new CertificateAuthority([root], { trustDomain, clock }), rootKey);
+    return new TestCa(new CertificateAuthority([root], { trustDomain, clock, publicHttpUrl }), rootKey);
   }
 
   get trustDomain(): string {
