@@ -161,7 +161,7 @@ describe('SIGKILL at a random moment of a pairing', () => {
       }
       expect(approver.failures).toEqual([]);
     },
-    timeLimit(120_000, 30),
+    timeLimit(240_000, 30),
   );
 
   it(
@@ -174,7 +174,7 @@ describe('SIGKILL at a random moment of a pairing', () => {
       }
       expect(approver.failures).toEqual([]);
     },
-    timeLimit(120_000, 30),
+    timeLimit(240_000, 30),
   );
 
   async function killDevice({ sight, delayMs, link }: Kill): Promise<void> {
@@ -215,7 +215,7 @@ describe('SIGKILL at a random moment of a pairing', () => {
       }
       expect(wereBetween).toBe(true);
     },
-    timeLimit(60_000, 1),
+    timeLimit(180_000, 1),
   );
 
   /** Many guesses at once, all right; the service dies once their tries are stored, in the middle of the answers. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { PairingDriver } from './pairing-driver.js';
 import { explanations } from './linearize.js';
-import { DEVICE_IDS, type ModelState, type Operation, PERSONAS } from './pairing-model.js';
+import { type CodeTerms, DEVICE_IDS, type ModelState, type Operation, PERSONAS } from './pairing-model.js';
 import { factsOf } from './stored-facts.js';
 
 const SECOND_MS = 1_000;
@@ -18,7 +18,7 @@ export interface Run {
 
 /** An operation before it is known which codes and requests there are: it picks among the newest. */
 export type Draft =
-  | { readonly kind: 'mint'; readonly as: 'pin' | 'link' }
+  | ({ readonly kind: 'mint' } & CodeTerms)
   | { readonly kind: 'withdraw' | 'guess' | 'reject' | 'collect'; readonly pick: number }
   | { readonly kind: 'hello'; readonly persona: number; readonly pick: number }
   | { readonly kind: 'proof'; readonly pick: number; readonly faulty: boolean }
@@ -71,7 +71,7 @@ function resolve(draft: Draft, run: Run): Operation | undefined {
   const { kinds, handshakes, audit } = run.model;
   switch (draft.kind) {
     case 'mint':
-      return { kind: 'mint', code: nextName(run, 'code'), as: draft.as };
+      return { ...draft, code: nextName(run, 'code') };
     case 'withdraw':
     case 'guess': {
       const code = newest(Object.keys(kinds), draft.pick);
@@ -150,7 +150,7 @@ const ms = fc.constantFrom(
 
 /** What may run beside others. */
 const draft: fc.Arbitrary<Draft> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('mint'), as: fc.constantFrom('pin', 'link') }) },
+  { weight: 4, arbitrary: minted() },
   { weight: 7, arbitrary: fc.record({ kind: fc.constant('hello'), persona, pick }) },
   { weight: 7, arbitrary: fc.record({ kind: fc.constant('proof'), pick, faulty: often(false) }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('approve'), pick, replace: often(false) }) },
@@ -198,19 +198,29 @@ const one = (draft: Draft): AtOnce => new AtOnce([draft]);
 /** A code, and a request with it, which two operators may decide on at once. */
 const requested = fc
   .record({
-    as: fc.constantFrom('pin', 'link'),
+    mint: minted(),
     persona,
     decisions: fc.array(decision(), { minLength: 1, maxLength: 2 }),
   })
   .map(
-    ({ as, persona: device, decisions }) =>
+    ({ mint, persona: device, decisions }) =>
       new InTurn([
-        one({ kind: 'mint', as }),
+        one(mint),
         one({ kind: 'hello', persona: device, pick: 0 }),
         one({ kind: 'proof', pick: 0, faulty: false }),
         new AtOnce(decisions),
       ]),
   );
+
+function minted(): fc.Arbitrary<{ kind: 'mint' } & CodeTerms> {
+  return fc
+    .record({ link: fc.boolean(), uses: fc.integer({ min: 1, max: 3 }), preApproved: often(false) })
+    .map(({ link, ...terms }) =>
+      link
+        ? { kind: 'mint', as: 'link', ...terms }
+        : { kind: 'mint', as: 'pin', uses: 1, preApproved: false },
+    );
+}
 
 function decision(): fc.Arbitrary<Draft> {
   return fc.oneof(
@@ -231,7 +241,7 @@ const later = ms.map(
 const raced = persona.map(
   (device) =>
     new InTurn([
-      one({ kind: 'mint', as: 'pin' }),
+      one({ kind: 'mint', as: 'pin', uses: 1, preApproved: false }),
       new AtOnce([
         { kind: 'hello', persona: device, pick: 0 },
         { kind: 'hello', persona: (device + 1) % PERSONAS.length, pick: 0 },

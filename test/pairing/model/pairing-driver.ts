@@ -3,7 +3,7 @@ import { DomainError } from '../../../src/errors/domain-error.js';
 import { type BelievedHandshake, type PairingWorld, admin } from '../pairing-world.js';
 import { Cast } from './cast.js';
 import { type Facts, StoredFacts } from './stored-facts.js';
-import type { Operation } from './pairing-model.js';
+import type { CodeTerms, Operation } from './pairing-model.js';
 
 const DAY_MS = 86_400_000;
 
@@ -70,7 +70,7 @@ export class PairingDriver {
     const { world } = this;
     switch (operation.kind) {
       case 'mint':
-        return this.#mint(operation.code, operation.as);
+        return this.#mint(operation.code, operation);
       case 'withdraw':
         return done(world.codes.withdraw(admin, this.#code(operation.code).codeId, 'not needed'));
       case 'hello':
@@ -99,8 +99,9 @@ export class PairingDriver {
     }
   }
 
-  async #mint(name: string, kind: 'pin' | 'link'): Promise<string> {
-    const { code, secretText } = await this.world.codes.mint(admin, { kind });
+  async #mint(name: string, { as: kind, uses, preApproved }: CodeTerms): Promise<string> {
+    const policy = { uses, preApproved };
+    const { code, secretText } = await this.world.codes.mint(admin, { kind, policy });
     this.#codes.set(name, { codeId: code.codeId, secretText });
     this.#cast.call(code.codeId, name);
     return 'done';
@@ -119,8 +120,11 @@ export class PairingDriver {
     try {
       const proof = faulty ? { ...right, identitySignature: Buffer.alloc(64) } : right;
       const requestId = await session.finish(proof);
-      this.#requests.set(name, { requestId, token: Buffer.from(confirmed.collectToken) });
+      const request: MadeRequest = { requestId, token: Buffer.from(confirmed.collectToken) };
+      this.#requests.set(name, request);
       this.#cast.call(requestId, name);
+      const { row } = await this.world.queue.get(requestId);
+      if (row.certificateFingerprint !== null) this.#certified(name, request, row.certificateFingerprint);
       return 'done';
     } finally {
       session.end();
@@ -130,10 +134,14 @@ export class PairingDriver {
   async #approve(name: string, replaceIdentity: boolean): Promise<string> {
     const request = this.#request(name);
     const { fingerprint } = await this.world.approve(request.requestId, replaceIdentity);
-    request.fingerprint ??= fingerprint;
-    if (request.fingerprint !== fingerprint) return 'another certificate than at first';
-    this.#cast.call(fingerprint, name);
+    this.#certified(name, request, fingerprint);
     return 'done';
+  }
+
+  #certified(name: string, request: MadeRequest, fingerprint: string): void {
+    request.fingerprint ??= fingerprint;
+    if (request.fingerprint !== fingerprint) throw new Error(`${name} has two certificates`);
+    this.#cast.call(fingerprint, name);
   }
 
   async #collect(name: string): Promise<string> {

@@ -51,10 +51,24 @@ export interface ModelIdentity {
   readonly previous: string | null;
 }
 
+/** What an operator mints: a PIN code is for one device that a person approves. */
+export interface ModelCode {
+  readonly kind: 'pin' | 'link';
+  readonly expiresAt: number;
+  usesLeft: number;
+  readonly preApproved: boolean;
+}
+
+export interface CodeTerms {
+  readonly as: 'pin' | 'link';
+  readonly uses: number;
+  readonly preApproved: boolean;
+}
+
 /** All that is stored; codes, handshakes and requests by the names that the test gave them. */
 export interface ModelState {
   now: number;
-  readonly codes: Record<string, { readonly kind: 'pin' | 'link'; readonly expiresAt: number }>;
+  readonly codes: Record<string, ModelCode>;
   readonly tries: Record<string, { count: number; lastAt: number }>;
   /** Kinds of all codes there ever were. */
   readonly kinds: Record<string, 'pin' | 'link'>;
@@ -75,7 +89,7 @@ export interface ModelState {
 }
 
 export type Operation =
-  | { readonly kind: 'mint'; readonly code: string; readonly as: 'pin' | 'link' }
+  | ({ readonly kind: 'mint'; readonly code: string } & CodeTerms)
   | { readonly kind: 'withdraw'; readonly code: string }
   | { readonly kind: 'hello'; readonly handshake: string; readonly persona: number; readonly code: string }
   | { readonly kind: 'guess'; readonly code: string }
@@ -117,7 +131,7 @@ export function emptyModel(now: number): ModelState {
 export function stepsOf(operation: Operation): Step[] {
   switch (operation.kind) {
     case 'mint':
-      return [(state) => mint(state, operation.code, operation.as)];
+      return [(state) => mint(state, operation.code, operation)];
     case 'withdraw':
       return [(state) => withdraw(state, operation.code)];
     case 'hello':
@@ -145,8 +159,8 @@ export function stepsOf(operation: Operation): Step[] {
   }
 }
 
-function mint(state: ModelState, code: string, kind: 'pin' | 'link'): string {
-  state.codes[code] = { kind, expiresAt: state.now + LIFE_MS[kind] };
+function mint(state: ModelState, code: string, { as: kind, uses, preApproved }: CodeTerms): string {
+  state.codes[code] = { kind, expiresAt: state.now + LIFE_MS[kind], usesLeft: uses, preApproved };
   state.kinds[code] = kind;
   audited(state, 'pairing.code_created', code);
   return 'done';
@@ -186,21 +200,22 @@ function hello({ handshake, persona, code }: Extract<Operation, { kind: 'hello' 
   ];
 }
 
+/** Takes one use of the code, the last of which ends it; what was approved beforehand is decided in the same moment. */
 function proof(state: ModelState, handshake: string, faulty: boolean): string {
   const open = state.handshakes[handshake];
   if (open === undefined) throw new Error('there is no such handshake');
   remove(state.handshakes, handshake);
   if (faulty) return 'IDENTITY_SIGNATURE';
-  if (!isLive(state, open.code)) return 'PAIRING_REFUSED';
-  remove(state.codes, open.code);
+  const code = state.codes[open.code];
+  if (code === undefined || !isLive(state, open.code)) return 'PAIRING_REFUSED';
+  code.usesLeft -= 1;
+  if (code.usesLeft === 0) remove(state.codes, open.code);
   const expiresAt = state.now + REQUEST_LIFE_MS;
-  state.requests[handshake] = {
-    state: 'pending_approval',
-    persona: open.persona,
-    expiresAt,
-    decidedAt: null,
-  };
+  const { persona } = open;
+  const request: ModelRequest = { state: 'pending_approval', persona, expiresAt, decidedAt: null };
+  state.requests[handshake] = request;
   audited(state, 'pairing.requested', handshake);
+  if (code.preApproved && conflictOf(state, personaOf(open)) === undefined) grant(state, handshake, request);
   return 'done';
 }
 
@@ -210,10 +225,14 @@ function approve(state: ModelState, name: string, replace: boolean): string {
   if (request.state === 'approved' || request.state === 'completed') return 'done';
   const undecidable = whyUndecidable(state, request);
   if (undecidable !== undefined) return undecidable;
-  const persona = personaOf(request);
-  const conflict = conflictOf(state, persona);
+  const conflict = conflictOf(state, personaOf(request));
   if (conflict !== undefined && !(conflict === 'IDENTITY_CHANGED' && replace)) return conflict;
+  grant(state, name, request);
+  return 'done';
+}
 
+function grant(state: ModelState, name: string, request: ModelRequest): void {
+  const persona = personaOf(request);
   const before = state.identities[persona.id];
   const previous = before?.key === persona.key ? before.current : null;
   const expiresAt = state.now + CERTIFICATE_LIFE_MS;
@@ -221,7 +240,6 @@ function approve(state: ModelState, name: string, replace: boolean): string {
   state.identities[persona.id] = { key: persona.key, current: name, previous };
   Object.assign(request, { state: 'approved', expiresAt, decidedAt: state.now });
   audited(state, 'pairing.approved', name);
-  return 'done';
 }
 
 function whyUndecidable(state: ModelState, request: ModelRequest): string | undefined {

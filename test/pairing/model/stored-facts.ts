@@ -5,6 +5,7 @@ import type { Store } from '../../../src/database/open-store.js';
 import { DeviceRow } from '../../../src/identity/device.entity.js';
 import { readIdentity } from '../../../src/identity/enrolment.js';
 import { identityFingerprint } from '../../../src/identity/fingerprint.js';
+import { codeRecordName, decodeCodeRecord } from '../../../src/pairing/pairing-record.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../../../src/pairing/pairing.entity.js';
 import type { Cast } from './cast.js';
 import { type ModelState, PERSONAS } from './pairing-model.js';
@@ -70,14 +71,9 @@ export class StoredFacts {
     const { tables } = store.committed;
     const tries = await tables.find(PairingTryRow);
     const untold = tries.reduce((sum, row) => sum + row.tries - row.audited, 0);
-    const codes = await tables.find(PairingCodeRow);
     const devices = await tables.find(DeviceRow);
     return {
-      codes: cast.named(
-        codes,
-        (row) => row.codeId,
-        ({ kind, expiresAt }) => ({ kind, expiresAt }),
-      ),
+      codes: await codes(store, cast),
       tries: cast.named(
         tries,
         (row) => row.codeId,
@@ -143,6 +139,20 @@ export class StoredFacts {
     const entry = `${action} ${cast.nameOf(told.request_id ?? subject.slice(subject.indexOf('/') + 1))}`;
     this.#audit[entry] = (this.#audit[entry] ?? 0) + 1;
   }
+}
+
+/** By the sealed records; what the rows say of them must be the same. */
+async function codes({ committed }: Store, cast: Cast): Promise<Facts['codes']> {
+  const found: Facts['codes'] = {};
+  for (const row of await committed.tables.find(PairingCodeRow)) {
+    const name = cast.nameOf(row.codeId);
+    const sealed = await committed.secrets.read(codeRecordName(row.codeId));
+    if (sealed === undefined) throw new Error(`${name} has no record`);
+    const { kind, expiresAt, usesLeft, policy } = decodeCodeRecord(row.codeId, sealed);
+    if (kind !== row.kind || expiresAt !== row.expiresAt) throw new Error(`row and record of ${name} differ`);
+    found[name] = { kind, expiresAt, usesLeft, preApproved: policy.preApproved };
+  }
+  return found;
 }
 
 /** A certificate named in a row must be the one that the approval answered with: others have no name. */
