@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openStore } from '../../src/database/open-store.js';
 import { networkFileSystem } from '../../src/database/process-lock.js';
@@ -39,6 +40,27 @@ describe('the process lock', () => {
     await temporary.reopen();
     await temporary.store.unitOfWork.run((unit) => unit.secrets.write('cluster', Buffer.from('x')));
     expect(await child.ask({ op: 'open', dataDir: temporary.dataDir })).toEqual(inUse);
+  });
+
+  it('keeps out a process started after this one has opened, closed and reopened every file beside the lock', async () => {
+    // Closing any descriptor of a file frees all POSIX locks that the process has on it: so nothing opens the lock's own.
+    for (const name of ['palyra.db', 'palyra.db-wal', 'palyra.db-shm', 'store.key']) {
+      for (let times = 0; times < 2; times += 1)
+        await (await open(join(temporary.dataDir, name), 'r')).close();
+    }
+    await temporary.store.keyring.rekey(
+      { prepared: false },
+      { actor: 'system', source: 'local', reason: '' },
+    );
+    const copy = join(temporary.dataDir, 'copy.tmp');
+    await writeFile(copy, '', { mode: 0o600 });
+    await temporary.store.copyTo(copy);
+    const late = await StoreProcess.start();
+    try {
+      expect(await late.ask({ op: 'open', dataDir: temporary.dataDir })).toEqual(inUse);
+    } finally {
+      await late.kill();
+    }
   });
 
   it('passes to the other process, and comes back when that one is killed', async () => {

@@ -10,8 +10,56 @@ const openStore = 'test/store/open-store.spec.ts';
 const privateFile = 'src/secret-store/private-file.spec.ts';
 const verification = 'src/audit/audit-verification.spec.ts';
 
+const rekey = 'test/store/rekey.spec.ts';
+const damaged = 'test/store/damaged-records.spec.ts';
+
 /** Sealed records, master key, files, lock, units of work, audit log. */
 export const store = [
+  ...inFile('src/database/store-keyring.ts', { rule: STORE, test: rekey }, [
+    [
+      'a key that is cut off from its place is not put there',
+      'if (await putInPlace(place)) return',
+      'if (false) return',
+    ],
+    ['a key file is replaced that will not stay', 'await requireReplaceable(path,', 'void ('],
+    ['the prepared key may be the one in force', 'if (isSameKey(target, inForce))', 'if (false)'],
+    [
+      'the new key is not written before the transaction',
+      'await writeFileBeside(path, content);',
+      "void writeFileBeside(path + 'x', content);",
+    ],
+  ]),
+  ...inFile('src/secret-store/given-keys.ts', { rule: STORE, test: rekey }, [
+    [
+      'start does not try the file beside the key file',
+      '    { source, role, path: path + TEMPORARY_SUFFIX, isBeside: true },\n',
+      '',
+    ],
+    [
+      'start does not try the key that the store is to change to',
+      "...(next === undefined ? [] : withFileBeside(next, 'next', dataDir)),",
+      '',
+    ],
+  ]),
+  ...inFile('src/secret-store/passphrase.ts', { rule: STORE, test: rekey }, [
+    ['a passphrase of few words becomes a key', 'words.size >= LEAST_WORDS &&', ''],
+    ['six letters become a key', '&& letters >= LEAST_LETTERS', ''],
+  ]),
+  ...inFile('src/database/data-keys.ts', { rule: STORE, test: 'test/store/data-keys.spec.ts' }, [
+    [
+      'a data key goes while records are sealed under it',
+      'if ((await new SqlSealedRecords(unit.tables).countNotUnder(current.id)) > 0) throw inUse();',
+      '',
+    ],
+    [
+      'a data key seals before it is committed',
+      '      await this.unitOfWork.run(async (unit) => {\n        await requireUnchanged(unit, row);\n        const wrappedKeys',
+      '      this.keyring.sealer.useKeys([...keys.dataKeys, dataKey]);\n      await this.unitOfWork.run(async (unit) => {\n        await requireUnchanged(unit, row);\n        const wrappedKeys',
+    ],
+  ]),
+  ...inFile('src/secret-store/record-verification.ts', { rule: STORE, test: damaged }, [
+    ['a record that does not open is not named', 'if (found === undefined) continue;', 'continue;'],
+  ]),
   ...inFile(
     'src/secret-store/sealed-record.ts',
     { rule: SEALED, test: 'src/secret-store/sealed-record.spec.ts' },
