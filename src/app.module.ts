@@ -17,6 +17,7 @@ import { StatusController } from './observability/status.controller.js';
 import { OperatorsModule } from './operators/operators.module.js';
 import { PairingModule } from './pairing/pairing.module.js';
 import { QuicModule } from './quic/quic.module.js';
+import { RetentionModule } from './retention/retention.module.js';
 import { CLOCK, type Runtime, SERVICE_HOLDS, SETTINGS, UNIT_OF_WORK } from './runtime.js';
 import { RuntimeModule } from './runtime.module.js';
 import { BackupModule } from './store/backup.module.js';
@@ -45,6 +46,7 @@ export interface AppParts extends ObservabilityParts {
     BackupModule,
     TimeModule,
     InventoryModule,
+    RetentionModule,
   ],
   controllers: [StatusController],
 })

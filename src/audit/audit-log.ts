@@ -32,7 +32,15 @@ export class AuditLog {
   async head(): Promise<SignedAuditHead> {
     const last = await lastAuditEntry(this.committed.tables);
     if (last === null) throw missing('The audit log is empty');
-    const { epoch, sequence, hash } = last;
+    return this.headAt(last);
+  }
+
+  /** A head for an entry that was read from this log, or for the one before it. */
+  async headAt({
+    epoch,
+    sequence,
+    hash,
+  }: Pick<AuditEntry, 'epoch' | 'sequence' | 'hash'>): Promise<SignedAuditHead> {
     return signHead({ storeId: this.storeId, epoch, sequence, hash }, await this.privateKey());
   }
 

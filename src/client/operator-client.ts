@@ -29,6 +29,7 @@ import {
   WithdrawPairingCodeRequest,
   type WithdrawPairingCodeResponse,
 } from '../generated/palyra/controlplane/v1/control_plane.js';
+import { PruneStoreRequest, type PruneStoreResponse } from '../generated/palyra/controlplane/v1/prune.js';
 import {
   ConfirmClockRequest,
   type ConfirmClockResponse,
@@ -248,6 +249,10 @@ export class OperatorClient {
 
   async confirmRestore(request: DeepPartial<ConfirmRestoreRequest>): Promise<ConfirmRestoreResponse> {
     return this.#call(ControlPlaneService.confirmRestore, ConfirmRestoreRequest.fromPartial(request));
+  }
+
+  async pruneStore(request: DeepPartial<PruneStoreRequest> = {}): Promise<PruneStoreResponse> {
+    return this.#call(ControlPlaneService.pruneStore, PruneStoreRequest.fromPartial(request));
   }
 
   async getClock(): Promise<GetClockResponse> {

@@ -251,6 +251,28 @@ export const renewalSettings = {
   ),
 };
 
+/** How long what has served its time is kept. */
+export const retentionSettings = {
+  certificates: setting(
+    'retention_certificates',
+    duration('1s', '3650d'),
+    '90d',
+    'How long a certificate stays in the index after its expiry',
+  ),
+  audit: setting(
+    'retention_audit',
+    duration('1s', '3650d'),
+    '400d',
+    'How long an audit entry stays in the database; then it is moved into a file',
+  ),
+  auditDirectory: optionalSetting(
+    'audit_dir',
+    path,
+    'Where old audit entries go; unset: audit in the data directory',
+  ),
+  interval: setting('prune_interval', duration('1s', '30d'), '1h', 'How often what is too old is removed'),
+};
+
 /** How the process speaks and ends. */
 export const processSettings = {
   logLevel: setting(
@@ -282,5 +304,6 @@ export const slices = {
   http: httpSettings,
   pairing: pairingSettings,
   renewal: renewalSettings,
+  retention: retentionSettings,
   process: processSettings,
 };

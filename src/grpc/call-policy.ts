@@ -46,6 +46,7 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   VerifyStore: admin,
   BackupStore: admin,
   ConfirmRestore: admin,
+  PruneStore: admin,
   GetClock: viewer,
   ConfirmClock: admin,
   GetStatus: viewer,

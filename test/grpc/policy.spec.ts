@@ -33,6 +33,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   VerifyStore: 'admin',
   BackupStore: 'admin',
   ConfirmRestore: 'admin',
+  PruneStore: 'admin',
   GetClock: 'viewer',
   ConfirmClock: 'admin',
   GetStatus: 'viewer',

@@ -54,6 +54,9 @@ describe('a clock that is set while devices renew', () => {
         PALYRA_QUIC_LISTEN: '127.0.0.1:0',
         PALYRA_HTTP_LISTEN: '127.0.0.1:0',
         PALYRA_SHUTDOWN_GRACE: '200ms',
+        PALYRA_RETENTION_CERTIFICATES: '1s',
+        PALYRA_RETENTION_AUDIT: '1d',
+        PALYRA_PRUNE_INTERVAL: '1s',
       },
     });
     const sink = { write: (line: string) => lines.push(line) };
@@ -121,6 +124,7 @@ describe('a clock that is set while devices renew', () => {
     const refused = ['FAILED_PRECONDITION', 'CLOCK_JUMPED'];
     expect(await remoteReason(operator.approveNodePairingRequest({ requestId }))).toEqual(refused);
     expect(await remoteReason(mintPin(operator))).toEqual(refused);
+    expect(await remoteReason(operator.pruneStore({}))).toEqual(refused);
     expect(await readiness()).toEqual([503, ['failed', 'CLOCK_JUMPED']]);
     expect((await operator.getClock()).clock).toMatchObject({ doubt: 'jumped' });
     expect(rows()).toEqual(before);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { withOperator } from '../command-options.js';
 import { addBackupCommands } from './backup-commands.js';
+import type { PruneOptions } from './prune.js';
 import type { RekeyOptions } from './rekey.js';
 import type { VerifyOptions } from './verify.js';
 
@@ -9,6 +10,7 @@ export function addStoreCommands(program: Command, context: CliContext): void {
   const store = program.command('store').description('the store of the service: its keys and records');
   addRekey(store, context);
   addVerify(store, context);
+  addPrune(store, context);
   addBackupCommands(store, context);
 }
 
@@ -30,5 +32,15 @@ function addVerify(store: Command, context: CliContext): void {
     .action(async (options: VerifyOptions) => {
       const { verifyStore } = await import('./verify.js');
       await verifyStore(context, options);
+    });
+}
+
+function addPrune(store: Command, context: CliContext): void {
+  withOperator(store.command('prune'))
+    .description('remove now what has served its time; the service also does by itself')
+    .option('--dry-run', 'only say what would go')
+    .action(async (options: PruneOptions) => {
+      const { pruneStore } = await import('./prune.js');
+      await pruneStore(context, options);
     });
 }

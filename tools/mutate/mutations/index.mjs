@@ -7,6 +7,7 @@ import { pairing } from './pairing.mjs';
 import { quic } from './quic.mjs';
 import { registry } from './registry.mjs';
 import { renewal } from './renewal.mjs';
+import { retentionOf } from './retention.mjs';
 import { service } from './service.mjs';
 import { store } from './store.mjs';
 
@@ -17,6 +18,7 @@ export const mutations = [
   ...registry,
   ...renewal,
   ...clock,
+  ...retentionOf,
   ...ca,
   ...crl,
   ...quic,

@@ -45,6 +45,7 @@ import {
   pairingStateFromJSON,
   pairingStateToJSON,
 } from "./pairing.js";
+import { PruneStoreRequest, PruneStoreResponse } from "./prune.js";
 import {
   RekeyStoreDataRequest,
   RekeyStoreDataResponse,
@@ -2984,6 +2985,19 @@ export const ControlPlaneService = {
       Buffer.from(ConfirmRestoreResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ConfirmRestoreResponse => ConfirmRestoreResponse.decode(value),
   },
+  /**
+   * Removes what has served its time by the settings, or says what would go. It also happens by itself.
+   * FAILED_PRECONDITION with the reason of what holds it up. Role: admin.
+   */
+  pruneStore: {
+    path: "/palyra.controlplane.v1.ControlPlane/PruneStore" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PruneStoreRequest): Buffer => Buffer.from(PruneStoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PruneStoreRequest => PruneStoreRequest.decode(value),
+    responseSerialize: (value: PruneStoreResponse): Buffer => Buffer.from(PruneStoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PruneStoreResponse => PruneStoreResponse.decode(value),
+  },
   /** What the clock of this replica says, and whether it is believed. Role: viewer. */
   getClock: {
     path: "/palyra.controlplane.v1.ControlPlane/GetClock" as const,
@@ -3078,6 +3092,11 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
    * on a store that never was. Role: admin.
    */
   confirmRestore: handleUnaryCall<ConfirmRestoreRequest, ConfirmRestoreResponse>;
+  /**
+   * Removes what has served its time by the settings, or says what would go. It also happens by itself.
+   * FAILED_PRECONDITION with the reason of what holds it up. Role: admin.
+   */
+  pruneStore: handleUnaryCall<PruneStoreRequest, PruneStoreResponse>;
   /** What the clock of this replica says, and whether it is believed. Role: viewer. */
   getClock: handleUnaryCall<GetClockRequest, GetClockResponse>;
   /** Says that the clock is right as it is, so that issuance and pruning go on. Repeatable. Role: admin. */
@@ -3365,6 +3384,25 @@ export interface ControlPlaneClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ConfirmRestoreResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Removes what has served its time by the settings, or says what would go. It also happens by itself.
+   * FAILED_PRECONDITION with the reason of what holds it up. Role: admin.
+   */
+  pruneStore(
+    request: PruneStoreRequest,
+    callback: (error: ServiceError | null, response: PruneStoreResponse) => void,
+  ): ClientUnaryCall;
+  pruneStore(
+    request: PruneStoreRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PruneStoreResponse) => void,
+  ): ClientUnaryCall;
+  pruneStore(
+    request: PruneStoreRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PruneStoreResponse) => void,
   ): ClientUnaryCall;
   /** What the clock of this replica says, and whether it is believed. Role: viewer. */
   getClock(

@@ -1,0 +1,59 @@
+import { createPublicKey } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { AuditEntry } from '../audit/audit-entry.js';
+import { formatEntry, formatHead, parseEntryLine, parseHeadLine } from '../audit/audit-export.js';
+import type { SignedAuditHead } from '../audit/audit-head.js';
+import { ExportVerification } from '../audit/audit-verification.js';
+import { DomainError } from '../errors/domain-error.js';
+
+/** Digits of a sequence in a file name, so that names sort as their segments do. */
+const DIGITS = 12;
+
+/** `audit-000000000001-000000010000.jsonl`: the sequences of its first and last entry. */
+export function segmentFileName(first: number, last: number): string {
+  const [from, to] = [first, last].map((sequence) => String(sequence).padStart(DIGITS, '0'));
+  return `audit-${String(from)}-${String(to)}.jsonl`;
+}
+
+/** What `palyra audit export` writes: the entries in order, their signed head last. */
+export function segmentText(entries: readonly AuditEntry[], head: SignedAuditHead): string {
+  return [...entries.map(formatEntry), formatHead(head), ''].join('\n');
+}
+
+/** What a segment is judged by. `before` is the head of what came before it; `null` for the first one. */
+export interface SegmentTrust {
+  /** SPKI, DER. */
+  readonly auditKey: Buffer;
+  readonly storeId: Buffer;
+  readonly before: SignedAuditHead | null;
+}
+
+/**
+ * Reads a segment back from the disk and verifies it as anybody would, before its entries go. Throws `corrupt`
+ * AUDIT_SEGMENT_DAMAGED.
+ */
+export async function requireSegment(path: string, last: number, trust: SegmentTrust): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    const lines = (await handle.readFile('utf8')).trimEnd().split('\n');
+    const head = parseHeadLine(lines.pop() ?? '');
+    const auditKey = createPublicKey({ key: trust.auditKey, format: 'der', type: 'spki' });
+    const verification = new ExportVerification(head, {
+      auditKey,
+      storeId: trust.storeId,
+      since: trust.before,
+    });
+    for (const [index, line] of lines.entries()) verification.take(parseEntryLine(line, index + 1));
+    const [finding] = verification.findings();
+    if (finding !== undefined || head.sequence !== last) throw new Error(finding?.finding ?? 'another head');
+  } catch (cause) {
+    throw new DomainError(
+      'corrupt',
+      'AUDIT_SEGMENT_DAMAGED',
+      `the audit segment ${path} does not verify, so nothing is removed; look at the disk, and verify the audit log`,
+      { cause },
+    );
+  } finally {
+    await handle.close();
+  }
+}
