@@ -6,6 +6,7 @@ import { printResult, saveResults, type Result } from './report.js';
 const BENCHES: Readonly<Record<string, () => Promise<Result[]>>> = {
   issuance: async () => (await import('./issuance.js')).benchIssuance(),
   handshake: async () => (await import('./handshake.js')).benchHandshake(),
+  registry: async () => (await import('./registry.js')).benchRegistry(),
   store: async () => (await import('./store.js')).benchStore(),
 };
 
