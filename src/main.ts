@@ -160,7 +160,10 @@ class Service {
       nextDeviceExpiry: () => app.get(CertificateInventory).nextDeviceExpiry(),
       crlNextUpdate: () => app.get(CrlPublisher).nextUpdate(),
     });
-    this.readiness.add('store', () => store.committed.secrets.list('check', { limit: 1 }));
+    this.readiness.add('store', async () => {
+      await store.committed.secrets.read('check');
+      await store.requireWritable();
+    });
     this.readiness.add('certificates', () => {
       requireAll(Object.values(expiries()).map((expiresAt) => expiresAt > clock.now()));
     });

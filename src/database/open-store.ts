@@ -26,6 +26,8 @@ import { systemClock } from '../time/clock.js';
 import type { CommitListener } from './commit-feed.js';
 import { ProcessLock, requireLocalFileSystem } from './process-lock.js';
 import { entities, migrations } from './schema.js';
+import { storageError } from './storage-error.js';
+import { WriteProbe } from './write-probe.js';
 import type { CommittedTables, DatabaseSchema } from './sqlite-database.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import { SqliteUnitOfWork } from './sqlite-unit-of-work.js';
@@ -83,6 +85,11 @@ export interface Store {
   copyTo(target: string, onProgress?: CopyProgress): Promise<StoreCopy>;
   /** Opens all committed records; what does not open is named and does not end it. */
   verifyRecords(): AsyncGenerator<VerificationItem, void, undefined>;
+  /**
+   * Throws `unavailable` or `corrupt` when the store cannot be written, or was found damaged. For readiness: it writes when
+   * the last write is some time ago.
+   */
+  requireWritable(): Promise<void>;
   /** Calls `listener` after each commit that added to the change log; returns how to end that. */
   onCommit(listener: CommitListener): () => void;
   /** Ends the units that wait, then closes everything. Units that come later are refused with `STORE_CLOSED`. */
@@ -97,10 +104,10 @@ export interface Store {
  * message says what to do; its reasons are documented at the functions that throw them.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  await requirePrivateDirectory(options.dataDir);
-  await requireLocalFileSystem(options.dataDir);
   const opened = new Opened();
   try {
+    await requirePrivateDirectory(options.dataDir);
+    await requireLocalFileSystem(options.dataDir);
     opened.lock = await ProcessLock.take(options.dataDir);
     await removeStagingFiles(options.dataDir);
     const path = join(options.dataDir, DATABASE_FILE);
@@ -115,7 +122,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     return await finish(options, opened, database, given);
   } catch (error) {
     await opened.close();
-    throw error;
+    throw storageError(error) ?? error;
   }
 }
 
@@ -159,6 +166,7 @@ async function finish(
     connection: database.connection,
     sealer,
     clock,
+    health: database.health,
     epoch: row.epoch,
     chainEnd: await readChainEnd(opened.reader),
     ...(options.unitTimeLimitMs === undefined ? {} : { unitTimeLimitMs: options.unitTimeLimitMs }),
@@ -168,6 +176,7 @@ async function finish(
   const { tables } = opened.reader;
   const committed: CommittedReader = { tables, secrets: new SqlSecretReader(tables, sealer) };
   const restore = await readRestore(committed, row);
+  const probe = new WriteProbe(unitOfWork, database.health, clock);
   return {
     storeId: row.storeId,
     unitOfWork,
@@ -189,6 +198,7 @@ async function finish(
       }
     },
     verifyRecords: () => verifyRecords(new SqlSealedRecords(tables), sealer),
+    requireWritable: () => probe.requireWritable(),
     onCommit: (listener) => unitOfWork.commits.onCommit(listener),
     async close() {
       await unitOfWork.close();

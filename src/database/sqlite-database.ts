@@ -4,6 +4,7 @@ import type { EntityManager, MigrationInterface } from 'typeorm';
 import { DomainError } from '../errors/domain-error.js';
 import { guardedManager, refuseTransaction } from './guarded-manager.js';
 import { mapStorageErrors, storeClosed } from './storage-error.js';
+import { StorageHealth } from './storage-health.js';
 
 /** How long SQLite waits for a lock of another program, milliseconds. It waits on the event loop, so it is short. */
 const LOCK_WAIT_MS = 200;
@@ -17,6 +18,9 @@ export interface DatabaseSchema {
 
 /** One SQLite file, opened twice: to write, and to read what is committed. */
 export class SqliteDatabase {
+  /** What was found out about the disk, by whichever connection. */
+  readonly health = new StorageHealth();
+
   private constructor(
     /** The only connection that writes. Everything but `SqliteUnitOfWork` stays away from it once the store is open. */
     readonly writer: DataSource,
@@ -73,7 +77,7 @@ export class SqliteDatabase {
       entities: [...this.schema.entities],
     });
     await mapStorageErrors(() => source.initialize());
-    return new CommittedTables(source);
+    return new CommittedTables(source, this.health);
   }
 
   async close(): Promise<void> {
@@ -104,11 +108,18 @@ export class CommittedTables {
   readonly tables: EntityManager;
   #closed = false;
 
-  constructor(private readonly source: DataSource) {
+  constructor(
+    private readonly source: DataSource,
+    health: StorageHealth,
+  ) {
     this.tables = guardedManager(source, async (sql, run) => {
       if (this.#closed) throw storeClosed();
       refuseTransaction(sql);
-      return mapStorageErrors(run);
+      try {
+        return await run();
+      } catch (error) {
+        throw health.storageError(error) ?? error;
+      }
     });
   }
 

@@ -9,7 +9,8 @@ import type { Clock } from '../time/clock.js';
 import { CommitFeed } from './commit-feed.js';
 import { guardedManager, refuseTransactionControl } from './guarded-manager.js';
 import { SqliteStatements } from './sqlite-statements.js';
-import { storageError, storeClosed } from './storage-error.js';
+import { storeClosed } from './storage-error.js';
+import type { StorageHealth } from './storage-health.js';
 import { runInScope, UNIT_TIME_LIMIT_MS, UnitScope } from './unit-scope.js';
 import type { StoreTime, Unit, UnitOfWork } from './unit-of-work.js';
 
@@ -22,6 +23,8 @@ export interface SqliteUnitOfWorkParts {
   readonly connection: Database;
   readonly sealer: RecordSealer;
   readonly clock: Clock;
+  /** Learns of every failure of storage. */
+  readonly health: StorageHealth;
   readonly epoch: number;
   /** Where the audit chain ends in the database. */
   readonly chainEnd: ChainEnd;
@@ -144,7 +147,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
       this.#statements.rollbackToSavepoint.run();
       this.#statements.release.run();
       return () => {
-        job.refuse(storageError(error) ?? error);
+        job.refuse(this.parts.health.storageError(error) ?? error);
       };
     }
   }
@@ -172,14 +175,14 @@ export class SqliteUnitOfWork implements UnitOfWork {
       return await run();
     } catch (error) {
       this.#requireTransaction(error);
-      throw storageError(error) ?? error;
+      throw this.parts.health.storageError(error) ?? error;
     }
   }
 
   /** Throws, and remembers why, if SQLite has rolled the transaction back. */
   #requireTransaction(cause?: unknown): void {
     if (this.parts.connection.inTransaction) return;
-    this.#loss ??= storageError(cause) ?? lostBatch(cause);
+    this.#loss ??= this.parts.health.storageError(cause) ?? lostBatch(cause);
     throw this.#loss;
   }
 
@@ -201,7 +204,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
   #giveUp(error: unknown, jobs: readonly Job[]): void {
     this.#rollBack();
     this.#pending = this.#committed;
-    const refusal = this.#loss ?? storageError(error) ?? lostBatch(error);
+    const refusal = this.#loss ?? this.parts.health.storageError(error) ?? lostBatch(error);
     for (const job of jobs) job.refuse(refusal);
   }
 

@@ -59,7 +59,8 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StorageProblem])[] 
     {
       kind: 'unavailable',
       reason: 'STORE_UNREADABLE',
-      message: 'A file of the database cannot be opened: check owner and permissions of the data directory.',
+      message:
+        'A file of the database cannot be opened: check owner and permissions of the data directory, and whether its file system is read-only.',
     },
   ],
   [

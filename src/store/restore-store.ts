@@ -163,6 +163,7 @@ async function restoreWith(
       connection: database.connection,
       sealer,
       clock: options.clock,
+      health: database.health,
       epoch,
       chainEnd: await readChainEnd(reader),
       unitTimeLimitMs: UNIT_LIMIT_MS,

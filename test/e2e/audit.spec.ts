@@ -57,6 +57,13 @@ describe('the audit log', () => {
     return (await operator.getStatus()).auditPublicKey.toString('hex');
   }
 
+  /** As a scraper sees it: absolute, so that its memory tells when they fall. */
+  async function storeTimeMetrics(): Promise<{ epoch: number; sequence: number }> {
+    const text = await (await fetch(`${service.http}/metrics`)).text();
+    const value = (name: string): number => Number(new RegExp(`^${name} (\\d\\S*)$`, 'm').exec(text)?.[1]);
+    return { epoch: value('palyra_store_epoch'), sequence: value('palyra_audit_sequence') };
+  }
+
   /** Verifies what an export would be after `alter`; returns the exit code and what was found. */
   async function findings(
     alter: (lines: string[]) => string[],
@@ -137,6 +144,7 @@ describe('the audit log', () => {
   });
 
   it('that was set back makes commands and devices shout, and an older head show it', async () => {
+    const before = await storeTimeMetrics();
     await service.stop();
     await rm(service.dataDir, { recursive: true });
     await cp(at('old copy'), service.dataDir, { recursive: true });
@@ -148,6 +156,9 @@ describe('the audit log', () => {
       warning: 'STORE_TIME_FELL',
       message: expect.stringContaining('put an old copy back'),
     });
+    const after = await storeTimeMetrics();
+    expect(after.epoch).toBe(before.epoch);
+    expect(after.sequence).toBeLessThan(before.sequence);
     const again = await run('pairing', 'list');
     expect(again.code).toBe(0);
     expect(linesOf(again.stderr)).toEqual([

@@ -159,7 +159,7 @@ describe('restore', () => {
   });
 
   it('finds a backup that was cut, changed or put together wrongly, or restores what still is a whole store', async () => {
-    const many = rounds(40, 1_000);
+    const many = rounds(20, 1_000);
     const seed = announcedSeed('damaged backups', many);
     const original = await readFile(scene.backup);
     const damaged = join(scene.directory, 'damaged.db');

@@ -4,10 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
+import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { requireWhole, writeNewFile } from '../../src/cli/store/backup-file.js';
 import { DataKeys } from '../../src/database/data-keys.js';
 import type { Store } from '../../src/database/open-store.js';
 import { openStore } from '../../src/database/open-store.js';
+import { restoreStore } from '../../src/store/restore-store.js';
+import { type BackupSummary, StoreBackups } from '../../src/store/store-backups.js';
+import { systemClock } from '../../src/time/clock.js';
 import { DomainError } from '../../src/errors/domain-error.js';
 import { DataKeyChange } from '../../src/store/data-key-change.js';
 
@@ -17,6 +22,10 @@ export type StoreProcessRequest =
   | { readonly op: 'close' }
   /** Makes one store after the other in `<dir>/0`, `<dir>/1` and so on. Answers `{"made", "storeId"}` for each. */
   | { readonly op: 'makeStores'; readonly dir: string }
+  /** Backs up the open store into `<dir>/0.db`, `<dir>/1.db` and so on, while it writes. Answers `{"backup", "sequence"}` for each. */
+  | { readonly op: 'backupForever'; readonly dir: string }
+  /** Restores `backup` into `<dir>/0`, `<dir>/1` and so on, with `key` as the store key. Answers `{"restored", "epoch"}` for each. */
+  | { readonly op: 'restoreForever'; readonly dir: string; readonly backup: string; readonly key: string }
   /**
    * Writes until it is killed, 8 units at a time, from number `first` on, with a pause after each. Answers `{"written": n}`
    * once unit n is acknowledged.
@@ -26,7 +35,10 @@ export type StoreProcessRequest =
   | { readonly op: 'rekeyForever' }
   | { readonly op: 'rekeyDataForever' };
 
+const ADMIN = { kind: 'operator', operatorId: 'a', role: 'admin', source: '127.0.0.1' } as const;
+
 let store: Store | undefined;
+let openedDir: string | undefined;
 
 const QUIET = { started: () => undefined, ended: () => undefined, failed: () => undefined };
 const BY = { actor: 'operator/7zk4m9qx', source: 'local', reason: '' };
@@ -39,6 +51,7 @@ async function answer(request: StoreProcessRequest): Promise<void> {
   switch (request.op) {
     case 'open':
       store = await open(request.dataDir);
+      openedDir = request.dataDir;
       say({ storeId: store.storeId.toString('hex') });
       return;
     case 'close':
@@ -47,6 +60,12 @@ async function answer(request: StoreProcessRequest): Promise<void> {
       return;
     case 'makeStores':
       await makeStores(request.dir);
+      return;
+    case 'backupForever':
+      await Promise.all([backupForever(request.dir), writeForever(0)]);
+      return;
+    case 'restoreForever':
+      await restoreForever(request);
       return;
     case 'writeForever':
       await Promise.all(
@@ -83,6 +102,42 @@ async function makeStores(dir: string): Promise<void> {
     const one = await open(join(dir, String(made)));
     say({ made, storeId: one.storeId.toString('hex') });
     await one.close();
+  }
+}
+
+async function backupForever(dir: string): Promise<void> {
+  const backups = new StoreBackups({ store: opened(), dataDir: openedDir ?? '' });
+  for (let number = 0; ; number += 1) {
+    let summary: BackupSummary | undefined;
+    await writeNewFile(
+      join(dir, `${number}.db`),
+      async (handle) => {
+        for await (const item of backups.make(ADMIN)) {
+          if (item.kind === 'chunk') await handle.writeFile(item.bytes);
+          if (item.kind === 'summary') summary = item.summary;
+        }
+      },
+      async (written) => {
+        if (summary === undefined) throw new Error('a backup without a summary');
+        await requireWhole(written, summary.sha256, summary);
+      },
+    );
+    say({ backup: number, sequence: summary?.sequence });
+  }
+}
+
+async function restoreForever(request: { dir: string; backup: string; key: string }): Promise<void> {
+  for (let number = 0; ; number += 1) {
+    const dataDir = join(request.dir, String(number));
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await copyFile(request.key, join(dataDir, 'store.key'));
+    const { epoch } = await restoreStore({
+      dataDir,
+      backup: request.backup,
+      masterKey: { kind: 'default-key-file' },
+      clock: systemClock,
+    });
+    say({ restored: number, epoch });
   }
 }
 
