@@ -4,10 +4,7 @@ import { AuditModule } from './audit/audit.module.js';
 import { CaModule } from './ca/ca.module.js';
 import { CrlModule } from './ca/crl/crl.module.js';
 import { InventoryModule } from './ca/inventory/inventory.module.js';
-import { CertificateAuthority } from './ca/certificate-authority.js';
-import { ServerCertificates } from './ca/server-certificates.js';
-import type { Settings } from './config/settings.js';
-import type { UnitOfWork } from './database/unit-of-work.js';
+import { RotationModule } from './ca/rotation/rotation.module.js';
 import { CallerGuard } from './grpc/caller.guard.js';
 import { DomainErrorFilter } from './grpc/domain-error.filter.js';
 import { FAILURE_LOG, type FailureLog } from './grpc/failure-log.js';
@@ -18,13 +15,11 @@ import { OperatorsModule } from './operators/operators.module.js';
 import { PairingModule } from './pairing/pairing.module.js';
 import { QuicModule } from './quic/quic.module.js';
 import { RetentionModule } from './retention/retention.module.js';
-import { CLOCK, type Runtime, SERVICE_HOLDS, SETTINGS, UNIT_OF_WORK } from './runtime.js';
+import type { Runtime } from './runtime.js';
 import { RuntimeModule } from './runtime.module.js';
 import { BackupModule } from './store/backup.module.js';
-import type { ServiceHolds } from './service-holds/service-holds.js';
 import type { DataKeyObserver } from './store/data-key-change.js';
 import { StoreModule } from './store/store.module.js';
-import type { Clock } from './time/clock.js';
 import { TimeModule } from './time/time.module.js';
 
 /** What the application is handed when it is made. */
@@ -59,49 +54,13 @@ export class AppModule {
         ObservabilityModule.of(parts),
         StoreModule.of(parts.dataKeyObserver),
         CrlModule.of(parts.failures),
+        RotationModule.of(parts.failures),
       ],
       providers: [
         { provide: FAILURE_LOG, useValue: parts.failures },
         { provide: APP_FILTER, useClass: DomainErrorFilter },
         { provide: APP_GUARD, useClass: CallerGuard },
-        {
-          provide: ServerCertificates,
-          inject: [CertificateAuthority, UNIT_OF_WORK, CLOCK, SETTINGS, SERVICE_HOLDS],
-          useFactory: (
-            authority: CertificateAuthority,
-            unitOfWork: UnitOfWork,
-            clock: Clock,
-            settings: Settings,
-            holds: ServiceHolds,
-          ) => serverCertificates({ authority, unitOfWork, clock, settings, holds }, parts.failures),
-        },
       ],
     };
   }
-}
-
-interface ServerCertificatesParts {
-  readonly authority: CertificateAuthority;
-  readonly unitOfWork: UnitOfWork;
-  readonly clock: Clock;
-  readonly settings: Settings;
-  readonly holds: ServiceHolds;
-}
-
-async function serverCertificates(
-  { authority, unitOfWork, clock, settings, holds }: ServerCertificatesParts,
-  failures: FailureLog,
-): Promise<ServerCertificates> {
-  const certificates = new ServerCertificates({
-    authority,
-    unitOfWork,
-    clock,
-    names: settings.cluster.serverNames,
-    isHeldUp: () => holds.stopping('server_certificates') !== undefined,
-    onError: (door, error) => {
-      failures.report(error, `renewal of the ${door} certificate`);
-    },
-  });
-  await certificates.start();
-  return certificates;
 }

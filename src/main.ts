@@ -1,6 +1,5 @@
 import 'reflect-metadata';
-import { writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { setLogger as setGrpcLogger } from '@grpc/grpc-js';
 import type { INestApplication, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -9,7 +8,7 @@ import { CertificateAuthority } from './ca/certificate-authority.js';
 import { CrlPublisher } from './ca/crl/crl-publisher.js';
 import { CertificateInventory } from './ca/inventory/certificate-inventory.js';
 import { ServerCertificates } from './ca/server-certificates.js';
-import { trustBundlePem } from './ca/trust-bundle.js';
+import { writeBundleFile } from './ca/trust-bundle-file.js';
 import { masterKeySources } from './config/master-key-sources.js';
 import type { Settings } from './config/settings.js';
 import { formatHostPort } from './network/network-address.js';
@@ -23,7 +22,7 @@ import { MetricsToken } from './observability/metrics-token.js';
 import { Metrics } from './observability/metrics.js';
 import { NestLogger } from './observability/nest-logger.js';
 import { Readiness } from './observability/readiness.js';
-import { rootExpiresAt } from './observability/root-expiry.js';
+import { rootExpiresAt, rootExpiries } from './observability/root-expiry.js';
 import { dataKeyLog, logKeyInForce } from './observability/store-log.js';
 import type { Runtime } from './runtime.js';
 import { ServiceHolds } from './service-holds/service-holds.js';
@@ -140,8 +139,7 @@ class Service {
 
   /** `ca.pem`: the roots, public, for clients on this machine. */
   private async publishBundle(app: INestApplication): Promise<void> {
-    const bundle = app.get(CertificateAuthority).trustBundle();
-    await writeFile(join(this.runtime.settings.store.dataDir, 'ca.pem'), trustBundlePem(bundle));
+    await writeBundleFile(this.runtime.settings.store.dataDir, app.get(CertificateAuthority).trustBundle());
   }
 
   private watch(app: INestApplication, doors: Doors): void {
@@ -159,6 +157,7 @@ class Service {
       certificateExpiries: expiries,
       nextDeviceExpiry: () => app.get(CertificateInventory).nextDeviceExpiry(),
       crlNextUpdate: () => app.get(CrlPublisher).nextUpdate(),
+      roots: () => rootExpiries(authority),
     });
     this.readiness.add('store', async () => {
       await store.committed.secrets.read('check');

@@ -26,11 +26,13 @@ import { fixTrustDomain } from './cluster-record.js';
           const requireIssuance = (work: 'issuance' | 'server_certificates'): void => {
             holds.require(work);
           };
+          const returnGraceMs = settings.renewal.returnGrace;
           return CertificateAuthority.createOrLoad(unit, {
             trustDomain,
             clock,
             requireIssuance,
             publicHttpUrl: settings.http.publicUrl,
+            returnGraceMs,
           });
         }),
     },

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import type { Unit } from '../database/unit-of-work.js';
-import { DomainError, malformed, wrongState } from '../errors/domain-error.js';
+import { DomainError, malformed } from '../errors/domain-error.js';
 import { systemRandomBytes, type RandomBytes } from '../random/random-bytes.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
 import type { Clock } from '../time/clock.js';
@@ -10,7 +10,8 @@ import { issueLeaf, type Issuer } from './issuer.js';
 import type { SignedCertificate } from './issued-certificate.js';
 import { encodePem } from './pem.js';
 import { controlPlaneProfile, deviceProfile } from './profiles.js';
-import { makeRoot, openRootRecord, ROOT_RECORD_PREFIX, rootRecordName, type Root } from './root-record.js';
+import { makeRoot, rootRecordName, type Root } from './root-record.js';
+import { isTrusted, readRoots, RootSet } from './root-set.js';
 import { isDnsName } from './spiffe-id.js';
 import { statusUrls } from './status-urls.js';
 import { trustBundlePem, type QuicRuntimeTlsMaterial, type TrustBundle } from './trust-bundle.js';
@@ -25,7 +26,11 @@ export interface CertificateAuthoritySettings {
   readonly requireIssuance?: (work: 'issuance' | 'server_certificates') => void;
   /** Where others reach the HTTP door, without a slash at its end; unset: certificates do not say where their status is. */
   readonly publicHttpUrl?: string | undefined;
+  /** How long an expired device may return, milliseconds: so long the way from a retired root is shown; 30 days by default. */
+  readonly returnGraceMs?: number;
 }
+
+const DEFAULT_RETURN_GRACE_MS = 30 * 24 * 60 * 60 * 1000;
 
 export interface DeviceCertificateRequest {
   /** Canonical ULID. */
@@ -49,14 +54,12 @@ export interface ControlPlaneCertificate {
 /** The cluster's own CA: one root signs, and what it signs follows the profiles of DESIGN §3. */
 export class CertificateAuthority {
   readonly #settings: CertificateAuthoritySettings;
-  readonly #signing: Root;
-  readonly #bundle: TrustBundle;
+  #roots: RootSet;
 
   /** `roots` as they are stored; exactly one of them signs. */
   constructor(roots: readonly Root[], settings: CertificateAuthoritySettings) {
     this.#settings = settings;
-    this.#signing = signingOf(roots, settings.trustDomain);
-    this.#bundle = bundleOf(settings.trustDomain, this.#signing, roots);
+    this.#roots = RootSet.of(roots, settings.trustDomain);
   }
 
   /**
@@ -77,6 +80,26 @@ export class CertificateAuthority {
     return this.#settings.trustDomain;
   }
 
+  /** All roots as they were when last read. */
+  get roots(): RootSet {
+    return this.#roots;
+  }
+
+  get returnGraceMs(): number {
+    return this.#settings.returnGraceMs ?? DEFAULT_RETURN_GRACE_MS;
+  }
+
+  /**
+   * Takes over what is committed: every replica calls this when the change log says that the CA changed. Returns whether
+   * anything did. Throws `corrupt`, and keeps the roots it has then.
+   */
+  async reload(secrets: SecretReader): Promise<boolean> {
+    const roots = RootSet.of(await readRoots(secrets), this.trustDomain);
+    if (roots.version === this.#roots.version) return false;
+    this.#roots = roots;
+    return true;
+  }
+
   /** Key id of the root that signs: 40 hex digits. */
   get keyId(): string {
     return this.#signing.issuer.keyId;
@@ -89,11 +112,27 @@ export class CertificateAuthority {
 
   /** Every CA key that this store has: those whose certificates may still be about. */
   issuers(): readonly Issuer[] {
-    return [this.#signing.issuer];
+    return this.#roots.all.map(({ issuer }) => issuer);
   }
 
   trustBundle(): TrustBundle {
-    return this.#bundle;
+    return this.#roots.bundle;
+  }
+
+  /**
+   * A leaf with what stands behind it: cross-certificates, the root that signed it (the signing one unless said
+   * otherwise), and the older roots that are still shown. DER.
+   */
+  chainOf(leaf: Buffer, issuerKeyId = this.keyId): Buffer[] {
+    const root = this.#roots.find(issuerKeyId);
+    if (root === undefined) return [leaf];
+    return [leaf, ...this.#roots.behind(root, this.#settings.clock.now(), this.returnGraceMs)];
+  }
+
+  /** Whether what the root of this key id signed is trusted. */
+  trusts(issuerKeyId: string): boolean {
+    const root = this.#roots.find(issuerKeyId);
+    return root !== undefined && isTrusted(root);
   }
 
   /** May anything be issued to devices now? Throws `unavailable` with the reason of what stands against it. */
@@ -134,10 +173,19 @@ export class CertificateAuthority {
     return { certificate, material: this.serverMaterial(certificate.der, key, certificate.expiresAt) };
   }
 
-  /** What a door serves: the leaf with the root behind it, since tokens and links pin the root. `key` is PKCS#8 PEM. */
+  /**
+   * What a door serves: a leaf of the signing root with its whole chain, root included, since tokens and links pin the
+   * root. `key` is PKCS#8 PEM.
+   */
   serverMaterial(leaf: Buffer, key: string, expiresAt: number): QuicRuntimeTlsMaterial {
-    const chain = encodePem('CERTIFICATE', leaf) + encodePem('CERTIFICATE', this.signingRoot);
-    return { chain, key, bundle: trustBundlePem(this.#bundle), expiresAt };
+    const chain = this.chainOf(leaf)
+      .map((der) => encodePem('CERTIFICATE', der))
+      .join('');
+    return { chain, key, bundle: trustBundlePem(this.trustBundle()), expiresAt };
+  }
+
+  get #signing(): Root {
+    return this.#roots.signing;
   }
 
   #issue(
@@ -151,40 +199,6 @@ export class CertificateAuthority {
       publicHttpUrl === undefined ? profile : { ...profile, status: statusUrls(publicHttpUrl, issuer.keyId) };
     return issueLeaf(issuer, complete, { spki, issuedAt: clock.now(), lifetimeMs }, randomBytes);
   }
-}
-
-/** The one root that signs. Every state but `signing` will be left out here once there are others. */
-function signingOf(roots: readonly Root[], trustDomain: string): Root {
-  const [signing, ...others] = roots;
-  if (!signing || others.length > 0) {
-    throw new DomainError(
-      'corrupt',
-      'CA_STATE',
-      `the store has ${roots.length} CA keys that sign; restore a backup`,
-    );
-  }
-  if (signing.trustDomain === trustDomain) return signing;
-  throw wrongState(
-    'TRUST_DOMAIN',
-    `the trust domain is "${signing.trustDomain}" since the first start and cannot become "${trustDomain}"`,
-  );
-}
-
-/** The signing root first, then by creation. */
-function bundleOf(trustDomain: string, signing: Root, roots: readonly Root[]): TrustBundle {
-  const others = roots
-    .filter((root) => root !== signing)
-    .sort((one, other) => one.createdAt - other.createdAt);
-  return { trustDomain, roots: [signing, ...others].map(({ issuer }) => issuer.certificate.der) };
-}
-
-async function readRoots(secrets: SecretReader): Promise<Root[]> {
-  const roots: Root[] = [];
-  for (const name of await secrets.list(ROOT_RECORD_PREFIX)) {
-    const record = await secrets.read(name);
-    if (record) roots.push(await openRootRecord(name, record));
-  }
-  return roots;
 }
 
 async function refuseWithDevices(secrets: SecretReader): Promise<void> {

@@ -97,3 +97,25 @@ function fromRow(row: CertificateRow): IssuedCertificate {
     der,
   };
 }
+
+/**
+ * When the last certificate that this CA key has issued and nobody revoked expires, Unix milliseconds; `undefined` when
+ * none is alive at `now`. Certificates of CA keys do not count.
+ */
+export async function lastLeafExpiry(
+  view: { readonly tables: Unit['tables'] },
+  issuerKeyId: string,
+  now: number,
+): Promise<number | undefined> {
+  // By the index over the expiry, from the far end: the first that fits is found among what is alive.
+  const row = await view.tables
+    .createQueryBuilder(CertificateRow, 'certificate')
+    .where('certificate.expiresAt >= :now', { now })
+    .andWhere('certificate.issuerKeyId = :issuerKeyId', { issuerKeyId })
+    .andWhere('certificate.profile NOT IN (:...authorities)', { authorities: ['root', 'cross'] })
+    .andWhere('certificate.revokedAt IS NULL')
+    .orderBy('certificate.expiresAt', 'DESC')
+    .limit(1)
+    .getOne();
+  return row?.expiresAt;
+}

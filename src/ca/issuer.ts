@@ -7,7 +7,7 @@ import type { SignedCertificate } from './issued-certificate.js';
 import { distinguishedNameText, encodeDistinguishedName } from './names.js';
 import { checkOwnOutput } from './output-check.js';
 import { encodePem } from './pem.js';
-import { rootProfile, type CertificateProfile } from './profiles.js';
+import { crossProfile, rootProfile, type CertificateProfile } from './profiles.js';
 import { keyBitsOf, keyIdentifier, spkiHash } from './public-key.js';
 import { SigningKey } from './signer.js';
 import { TbsEncoder } from './tbs-encoder.js';
@@ -71,6 +71,24 @@ export async function issueRoot(
   const validity = validityOf(order.issuedAt, order.lifetimeMs, null);
   const template = { profile, serial: randomSerial(randomBytes), spki, ...validity };
   return signAndCheck(signatory(key, encodeDistinguishedName(profile.subject)), template, order.issuedAt);
+}
+
+/**
+ * Signs the key of another root with an issuer, by the same stages: inside the validity of both. Throws as `issueLeaf`
+ * does.
+ */
+export async function issueCross(
+  issuer: Issuer,
+  trustDomain: string,
+  root: Issuer,
+  issuedAt: number,
+  randomBytes: RandomBytes,
+): Promise<SignedCertificate> {
+  const { notAfter, spki } = root.certificate;
+  const profile = crossProfile(trustDomain, root.keyId);
+  const validity = validityOf(issuedAt, notAfter - issuedAt, issuer.certificate);
+  const template = { profile, serial: randomSerial(randomBytes), spki, ...validity };
+  return signAndCheck(issuer, template, issuedAt);
 }
 
 /**

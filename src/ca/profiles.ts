@@ -26,7 +26,7 @@ export interface CertificateProfile {
   readonly status?: StatusUrls;
 }
 
-export type ProfileKind = 'root' | 'device' | 'control-plane';
+export type ProfileKind = 'root' | 'cross' | 'device' | 'control-plane';
 
 const ORGANIZATION = { type: 'O', value: 'Palyra' } as const;
 /** RFC 5280, appendix A: ub-common-name. */
@@ -47,6 +47,14 @@ export function rootProfile(trustDomain: string, keyId: string): CertificateProf
     ca: { pathLength: 1 },
     subjectId: `ca/${keyId}`,
   };
+}
+
+/**
+ * The certificate of a new root's key under an old root (DESIGN §3, "Rotation"): name and key of the new root, so that
+ * whoever knows only the old one finds the way. Path length 0: leaves alone stand below it.
+ */
+export function crossProfile(trustDomain: string, keyId: string): CertificateProfile {
+  return { ...rootProfile(trustDomain, keyId), kind: 'cross', ca: { pathLength: 0 } };
 }
 
 /** A device: one URI, clientAuth only. Throws `malformed` DEVICE_ID when the id is not a canonical ULID. */

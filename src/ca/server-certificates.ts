@@ -52,6 +52,8 @@ interface Stored {
 }
 
 const CHECK_EVERY_MS = 30_000;
+/** Looks do not follow each other faster, however short the certificates' lives (near the end of a root). */
+const LEAST_PAUSE_MS = 100;
 
 /**
  * Keeps the certificates that this process serves: made at first start, used again after a restart as long as they fit,
@@ -59,6 +61,10 @@ const CHECK_EVERY_MS = 30_000;
  */
 export class ServerCertificates {
   readonly #held = new Map<ServerDoor, Held>();
+  /** Doors whose chain and bundle, and perhaps certificate, are those of before the CA changed. */
+  readonly #outdated = new Set<ServerDoor>();
+  /** Doors for which the last try failed: the next comes after the full pause. */
+  readonly #failed = new Set<ServerDoor>();
   readonly #listeners = new Set<RenewalListener>();
   #timer: NodeJS.Timeout | undefined;
   #running = false;
@@ -96,6 +102,17 @@ export class ServerCertificates {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * Brings the doors up to date after the CA changed: another bundle and chain, and another certificate when another root
+   * signs. Never rejects; what fails is tried again like a renewal, and served as before until then.
+   */
+  async refresh(): Promise<void> {
+    for (const door of this.#held.keys()) this.#outdated.add(door);
+    await this.renewDue();
+    // The certificates are others now, and so may be the times at which they are due.
+    if (this.#running) this.#watch();
+  }
+
   /** Renews what is due, one after another; never rejects. The timer calls it, and whoever sees the clock jump may. */
   renewDue(): Promise<void> {
     this.#renewal = this.#renewal.then(() => this.#renewEachDue());
@@ -104,11 +121,17 @@ export class ServerCertificates {
 
   async #renewEachDue(): Promise<void> {
     for (const [door, held] of this.#held) {
-      if (!this.#isDue(held) || this.#isHeldUp()) continue;
+      const isDue = this.#isDue(held);
+      if ((!isDue && !this.#outdated.has(door)) || this.#isHeldUp()) continue;
       try {
-        await this.#replace(door);
+        // A change of the CA while this runs makes it outdated once more.
+        this.#outdated.delete(door);
+        await this.#replace(door, !isDue);
+        this.#failed.delete(door);
         this.#tell(door);
       } catch (error) {
+        if (!isDue) this.#outdated.add(door);
+        this.#failed.add(door);
         this.options.onError?.(door, error);
       }
     }
@@ -124,15 +147,16 @@ export class ServerCertificates {
     return this.options.isHeldUp?.() ?? false;
   }
 
-  async #replace(door: ServerDoor): Promise<void> {
+  /** `mayKeep`: the certificate that is held may go on, if it still fits. */
+  async #replace(door: ServerDoor, mayKeep = false): Promise<void> {
     const stored = await this.options.unitOfWork.run(
-      async (unit) => (await this.#fitting(unit, door)) ?? (await this.#issue(unit, door)),
+      async (unit) => (await this.#fitting(unit, door, mayKeep)) ?? (await this.#issue(unit, door)),
     );
     this.#held.set(door, this.#hold(stored));
   }
 
   /** The stored certificate if it is fresh; after a renewal by another replica that is its certificate, not ours. */
-  async #fitting(unit: Unit, door: ServerDoor): Promise<Stored | undefined> {
+  async #fitting(unit: Unit, door: ServerDoor, mayKeep: boolean): Promise<Stored | undefined> {
     const { authority, names, clock } = this.options;
     const record = await unit.secrets.read(serverRecordName(door));
     if (!record) return undefined;
@@ -142,7 +166,7 @@ export class ServerCertificates {
     const now = clock.now();
     // A clock that is not believed says nothing about freshness.
     const isFresh = this.#isHeldUp() || (certificate.notBefore <= now && now < latestRenewalTime(life));
-    const isHeld = this.#held.get(door)?.fingerprint === fingerprint;
+    const isHeld = !mayKeep && this.#held.get(door)?.fingerprint === fingerprint;
     if (isHeld || !isFresh || !stillFits(stored, authority, names)) return undefined;
     return { fingerprint, life, material: authority.serverMaterial(certificate.der, key, expiresAt) };
   }
@@ -181,19 +205,21 @@ export class ServerCertificates {
 
   /** Looks often rather than once at the due time, since timers know nothing of a clock that was set. */
   #watch(): void {
-    const { checkEveryMs = CHECK_EVERY_MS } = this.options;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       void this.renewDue().finally(() => {
         if (this.#running) this.#watch();
       });
-    }, this.#untilNext(checkEveryMs));
+    }, this.#untilNext());
     this.#timer.unref();
   }
 
-  #untilNext(checkEveryMs: number): number {
-    const now = this.options.clock.now();
-    const next = Math.min(...[...this.#held.values()].map(({ dueAt }) => dueAt - now));
-    // What is overdue has just failed: that waits for the full pause.
-    return next > 0 ? Math.min(next, checkEveryMs) : checkEveryMs;
+  #untilNext(): number {
+    const { clock, checkEveryMs = CHECK_EVERY_MS } = this.options;
+    const now = clock.now();
+    const pauses = [...this.#held].map(([door, { dueAt }]) =>
+      this.#failed.has(door) ? checkEveryMs : dueAt - now,
+    );
+    return Math.min(checkEveryMs, Math.max(LEAST_PAUSE_MS, Math.min(...pauses)));
   }
 }

@@ -8,6 +8,7 @@ import {
   pairingStateToJSON,
 } from '../generated/palyra/controlplane/v1/pairing.js';
 import { CertificateState, certificateStateToJSON } from '../generated/palyra/controlplane/v1/certificate.js';
+import { type RootState, rootStateToJSON } from '../generated/palyra/controlplane/v1/ca.js';
 import { DeviceState, deviceStateToJSON } from '../generated/palyra/controlplane/v1/device.js';
 
 /** Values of the protocol's enumerations in the words that people read and type: `pending_approval`, `node`. */
@@ -19,6 +20,7 @@ export const pairingStateWord = (state: PairingState): string =>
   word(pairingStateToJSON(state), 'PAIRING_STATE_');
 export const deviceStateWord = (state: DeviceState): string =>
   word(deviceStateToJSON(state), 'DEVICE_STATE_');
+export const rootStateWord = (state: RootState): string => word(rootStateToJSON(state), 'ROOT_STATE_');
 
 export const certificateStateWord = (state: CertificateState): string =>
   word(certificateStateToJSON(state), 'CERTIFICATE_STATE_');

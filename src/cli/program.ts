@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { VERSION } from '../version.js';
 import { addAuditCommands } from './audit/audit-commands.js';
 import { addCertificatesCommands } from './certificates/certificates-commands.js';
+import { addCaCommands } from './ca/ca-commands.js';
 import type { CliContext } from './cli-context.js';
 import { addClockCommands } from './clock/clock-commands.js';
 import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
@@ -22,6 +23,7 @@ export function buildProgram(context: CliContext): Command {
   addPairingCommands(program, context);
   addDevicesCommands(program, context);
   addCertificatesCommands(program, context);
+  addCaCommands(program, context);
   addAuditCommands(program, context);
   addStoreCommands(program, context);
   addClockCommands(program, context);

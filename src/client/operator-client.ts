@@ -54,6 +54,20 @@ import {
   VerifyStoreRequest,
   type VerifyStoreResponse,
 } from '../generated/palyra/controlplane/v1/store.js';
+import {
+  ActivateRootRequest,
+  type ActivateRootResponse,
+  ListDevicesToPairRequest,
+  type ListDevicesToPairResponse,
+  ListRootsRequest,
+  type ListRootsResponse,
+  PrepareRootRequest,
+  type PrepareRootResponse,
+  ReplaceCompromisedRootsRequest,
+  type ReplaceCompromisedRootsResponse,
+  RetireRootRequest,
+  type RetireRootResponse,
+} from '../generated/palyra/controlplane/v1/ca.js';
 import type { Endpoint } from './grpc/endpoint.js';
 import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
@@ -194,6 +208,37 @@ export class OperatorClient {
     request: DeepPartial<ListCertificatesRequest> = {},
   ): Promise<ListCertificatesResponse> {
     return this.#call(ControlPlaneService.listCertificates, ListCertificatesRequest.fromPartial(request));
+  }
+
+  async listRoots(): Promise<ListRootsResponse> {
+    return this.#call(ControlPlaneService.listRoots, ListRootsRequest.fromPartial({}));
+  }
+
+  async prepareRoot(request: DeepPartial<PrepareRootRequest> = {}): Promise<PrepareRootResponse> {
+    return this.#call(ControlPlaneService.prepareRoot, PrepareRootRequest.fromPartial(request));
+  }
+
+  async activateRoot(request: DeepPartial<ActivateRootRequest> = {}): Promise<ActivateRootResponse> {
+    return this.#call(ControlPlaneService.activateRoot, ActivateRootRequest.fromPartial(request));
+  }
+
+  async retireRoot(request: DeepPartial<RetireRootRequest> = {}): Promise<RetireRootResponse> {
+    return this.#call(ControlPlaneService.retireRoot, RetireRootRequest.fromPartial(request));
+  }
+
+  async replaceCompromisedRoots(
+    request: DeepPartial<ReplaceCompromisedRootsRequest> = {},
+  ): Promise<ReplaceCompromisedRootsResponse> {
+    return this.#call(
+      ControlPlaneService.replaceCompromisedRoots,
+      ReplaceCompromisedRootsRequest.fromPartial(request),
+    );
+  }
+
+  async listDevicesToPair(
+    request: DeepPartial<ListDevicesToPairRequest> = {},
+  ): Promise<ListDevicesToPairResponse> {
+    return this.#call(ControlPlaneService.listDevicesToPair, ListDevicesToPairRequest.fromPartial(request));
   }
 
   /**

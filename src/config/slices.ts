@@ -90,6 +90,12 @@ export const clusterSettings = {
     '24h',
     'How long a revocation list is valid; it is made anew at each revocation and four times in its life',
   ),
+  serverCertValidity: setting(
+    'server_cert_validity',
+    duration('2s', '825d'),
+    '24h',
+    'How long a certificate that the service itself serves with lives',
+  ),
 };
 
 export const grpcSettings = {

@@ -40,7 +40,7 @@ export interface RenewalsParts {
 }
 
 export interface RenewedCertificate {
-  /** Leaf, then the roots, DER. */
+  /** Leaf and what leads from it to a root, root included, DER. */
   readonly chain: readonly Buffer[];
   /** Unix milliseconds. */
   readonly issuedAt: number;
@@ -84,8 +84,8 @@ export class Renewals {
       throw conflictError(outcome.action);
     }
     connections.closeOthers(renewal.deviceId, certificatesOf(outcome.identity), 'superseded');
-    const { der, issuedAt, expiresAt } = outcome.issued;
-    return { chain: [der, ...this.parts.authority.trustBundle().roots], issuedAt, expiresAt };
+    const { der, issuerKeyId, issuedAt, expiresAt } = outcome.issued;
+    return { chain: this.parts.authority.chainOf(der, issuerKeyId), issuedAt, expiresAt };
   }
 
   /**
@@ -120,8 +120,9 @@ export class Renewals {
         return decision;
       case 'same_certificate': {
         const issued = await findIssued(unit, decision.certificate.fingerprint);
-        // Gone from the index: the sealed record vouches for its key all the same.
-        if (issued !== undefined) return { kind: 'certificate', issued, identity };
+        // Gone from the index, or of a root that is not trusted any more: the sealed record vouches for its key all the same.
+        if (issued !== undefined && this.parts.authority.trusts(issued.issuerKeyId))
+          return { kind: 'certificate', issued, identity };
         return this.issue(unit, identity, renewal, { source, returning: false });
       }
       case 'issue':

@@ -4,6 +4,7 @@ import type { StoreTime } from '../database/unit-of-work.js';
 import type { CallObserver } from '../grpc/call-interceptors.js';
 import type { GateObserver } from '../grpc/connection-gate.js';
 import type { GateBound } from '../grpc/connection-places.js';
+import type { RootExpiry } from './root-expiry.js';
 import type { QuicEvent, QuicObserver } from '../quic/quic-observer.js';
 
 /** What the gauges read when somebody scrapes. */
@@ -17,6 +18,8 @@ export interface MetricSources {
   readonly nextDeviceExpiry: () => Promise<number | undefined>;
   /** When the first of the revocation lists ends, Unix milliseconds. */
   readonly crlNextUpdate: () => number | undefined;
+  /** The roots of the CA, and when each ends, Unix milliseconds. */
+  readonly roots: () => readonly RootExpiry[];
 }
 
 /** Everything that is measured, in a registry of its own. Labels come from fixed sets: no caller can make one. */
@@ -82,6 +85,23 @@ export class Metrics implements CallObserver, GateObserver, QuicObserver {
       collect() {
         for (const [certificate, expiresAt] of Object.entries(sources.certificateExpiries())) {
           this.set({ certificate }, expiresAt / 1_000);
+        }
+      },
+    });
+    this.readRoots(sources);
+  }
+
+  /** Key ids are of our own making, and there are never more than a few. */
+  private readRoots(sources: MetricSources): void {
+    new Gauge({
+      name: 'palyra_ca_root_expiry_timestamp_seconds',
+      help: 'When a root of the CA ends, Unix time',
+      labelNames: ['key_id', 'state'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { keyId, state, expiresAt } of sources.roots()) {
+          this.set({ key_id: keyId, state }, expiresAt / 1_000);
         }
       },
     });

@@ -53,6 +53,13 @@ export async function hasOperators(secrets: SecretReader): Promise<boolean> {
   return first !== undefined;
 }
 
+/** Ends every operator's token, in the unit of work of the decision; returns how many. */
+export async function endAllOperators(unit: Unit): Promise<number> {
+  const names = await unit.secrets.list(OPERATOR_RECORD_PREFIX);
+  for (const name of names) await unit.secrets.delete(name);
+  return names.length;
+}
+
 /** A new token, and what the store keeps of it. The text is shown or written once, and goes nowhere else. */
 export interface NewOperator {
   readonly operatorId: string;

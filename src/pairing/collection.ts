@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { findIssued } from '../ca/certificate-index.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
-import type { TrustBundle } from '../ca/trust-bundle.js';
 import { malformed, notFound } from '../errors/domain-error.js';
 import { admittedUntil } from '../identity/certificate-succession.js';
 import { readIdentity } from '../identity/enrolment.js';
@@ -23,9 +22,10 @@ export interface CollectionParts {
   readonly clock: Clock;
   readonly changes: RequestChanges;
   readonly housekeeping: PairingHousekeeping;
-  readonly bundle: () => TrustBundle;
   /** What may stop removal; by default nothing does. */
   readonly holds?: ServiceHolds;
+  /** A leaf and what leads from it to a root, DER. */
+  readonly chainOf: (leaf: Buffer, issuerKeyId: string) => Buffer[];
 }
 
 /** What the device is told of its request. */
@@ -34,7 +34,7 @@ export interface CollectedState {
   readonly state: PairingRequestState;
   readonly reason: string;
   readonly expiresAt: number;
-  /** Leaf, then the roots; empty unless the certificate may be used. */
+  /** Leaf and what leads from it to a root; empty unless the certificate may be used. */
   readonly certificateChain: readonly Buffer[];
 }
 
@@ -110,12 +110,12 @@ export class Collection {
   }
 
   private async chain(row: PairingRequestRow): Promise<Buffer[]> {
-    const { committed, bundle } = this.parts;
+    const { committed, chainOf } = this.parts;
     if (!(await this.isUsable(committed, row))) throw nothingToCollect();
     const fingerprint = row.certificateFingerprint ?? '';
     const issued = await findIssued(committed, fingerprint);
     if (issued === undefined) throw nothingToCollect();
-    return [issued.der, ...bundle().roots];
+    return chainOf(issued.der, issued.issuerKeyId);
   }
 
   /** A certificate that is superseded, expired or revoked is not handed out any more; the sealed identity decides. */

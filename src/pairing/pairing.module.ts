@@ -167,7 +167,7 @@ import { StartLimits } from './start-limits.js';
         CLOCK,
         RequestChanges,
         PairingHousekeeping,
-        ClusterFacts,
+        CertificateAuthority,
         SERVICE_HOLDS,
       ],
       useFactory: (
@@ -176,7 +176,7 @@ import { StartLimits } from './start-limits.js';
         clock: Clock,
         changes: RequestChanges,
         housekeeping: PairingHousekeeping,
-        cluster: ClusterFacts,
+        authority: CertificateAuthority,
         holds: ServiceHolds,
       ): Collection =>
         new Collection({
@@ -185,7 +185,7 @@ import { StartLimits } from './start-limits.js';
           clock,
           changes,
           housekeeping,
-          bundle: () => cluster.trustBundle(),
+          chainOf: (leaf, issuerKeyId) => authority.chainOf(leaf, issuerKeyId),
           holds,
         }),
     },

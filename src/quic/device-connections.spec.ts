@@ -18,6 +18,10 @@ class FakeConnection implements ListedConnection {
     this.leave();
   }
 
+  endIfUntrusted(): boolean {
+    return false;
+  }
+
   endBy(at: number): void {
     this.endsAt = at;
   }

@@ -8,6 +8,8 @@ export interface ListedConnection {
   end(reason: CloseReason): void;
   /** Makes it end at `at` (Unix ms) if it would live longer. */
   endBy(at: number, reason: CloseReason): void;
+  /** Ends it if no root in the bundle leads to its certificate any more; returns whether it did. */
+  endIfUntrusted(): boolean;
 }
 
 /**
@@ -40,6 +42,15 @@ export class DeviceConnections implements NodeConnections {
     const others = listed.filter((connection) => !fingerprints.includes(connection.fingerprint));
     for (const connection of others) connection.end(reason);
     return others.length;
+  }
+
+  /**
+   * Ends the connections that no root in the bundle leads to any more. Called after a root was taken out: a connection is
+   * entered in the same turn in which its chain was judged, so it was judged by the new bundle, or is here.
+   */
+  closeUntrusted(): number {
+    const connections = [...this.#byDevice.values()].flatMap((ofDevice) => [...ofDevice]);
+    return connections.filter((connection) => connection.endIfUntrusted()).length;
   }
 
   openConnections(deviceId: string): number {

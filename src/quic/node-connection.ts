@@ -115,6 +115,14 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     return true;
   }
 
+  endIfUntrusted(): boolean {
+    const verdict = this.context.verifyChain(this.connection.peerChain(), this.context.clock.now());
+    // A certificate that has expired ends its connection by its own time.
+    if (this.connection.hasEnded || verdict.ok || verdict.reason !== 'untrusted') return false;
+    this.end('revoked');
+    return true;
+  }
+
   /** Drops it without waiting for late packets. */
   abandon(): void {
     this.connection.abandon();

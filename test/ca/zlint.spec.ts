@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parseCertificate } from '../../src/ca/certificate-parser.js';
 import { checkedEntries, signCrl } from '../../src/ca/crl/crl-signing.js';
@@ -23,6 +23,7 @@ import type { Issuer } from '../../src/ca/issuer.js';
 import { encodeDistinguishedName } from '../../src/ca/names.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
 import type { ProfileKind } from '../../src/ca/profiles.js';
+import { makeRoot } from '../../src/ca/root-record.js';
 import { SIGNATURE_ALGORITHM } from '../../src/ca/public-key.js';
 import { TestCa } from './test-ca.js';
 import { findings, hasZlint } from './zlint.js';
@@ -33,6 +34,13 @@ import { findings, hasZlint } from './zlint.js';
  */
 const EXAMPLES: Readonly<Record<ProfileKind, (ca: TestCa) => Promise<readonly Buffer[]>>> = {
   root: (ca) => Promise.resolve([ca.authority.signingRoot]),
+  cross: async ({ authority }) => {
+    const crossSigners = authority.issuers();
+    const { crossCertificates } = await makeRoot(authority.trustDomain, Date.now(), randomBytes, {
+      crossSigners,
+    });
+    return crossCertificates.map(({ der }) => der);
+  },
   device: async (ca) => [
     (await ca.device()).certificate.der,
     (await ca.device({ algorithm: 'ed25519' })).certificate.der,

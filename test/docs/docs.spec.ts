@@ -57,6 +57,7 @@ describe('docs/operations.md', () => {
       certificateExpiries: () => ({}),
       nextDeviceExpiry: () => Promise.resolve(undefined),
       crlNextUpdate: () => undefined,
+      roots: () => [],
     });
     const names = (await metrics.scrape()).matchAll(/^# TYPE (palyra_\w+)/gm);
     const documented = rows.map(([name]) => name ?? '').filter((name) => name.startsWith('palyra_'));

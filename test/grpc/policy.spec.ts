@@ -36,6 +36,12 @@ const EXPECTED: Readonly<Record<string, string>> = {
   PruneStore: 'admin',
   GetClock: 'viewer',
   ConfirmClock: 'admin',
+  ListRoots: 'viewer',
+  PrepareRoot: 'admin',
+  ActivateRoot: 'admin',
+  RetireRoot: 'admin',
+  ReplaceCompromisedRoots: 'admin',
+  ListDevicesToPair: 'viewer',
   GetStatus: 'viewer',
 };
 

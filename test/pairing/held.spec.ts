@@ -22,8 +22,8 @@ function held(holds: ServiceHolds): { housekeeping: PairingHousekeeping; collect
   const changes = new RequestChanges();
   const observer = { pairingEnded: () => undefined, pairingDecided: () => undefined };
   const housekeeping = new PairingHousekeeping({ unitOfWork, committed, clock, changes, observer, holds });
-  const bundle = () => world.authority.trustBundle();
-  const collection = new Collection({ unitOfWork, committed, clock, changes, housekeeping, bundle, holds });
+  const chainOf = (leaf: Buffer, issuerKeyId: string) => world.authority.chainOf(leaf, issuerKeyId);
+  const collection = new Collection({ unitOfWork, committed, clock, changes, housekeeping, chainOf, holds });
   return { housekeeping, collection };
 }
 

@@ -47,6 +47,10 @@ class OpenConnection implements ListedConnection {
     this.identityAtTheEnd = identityOf(this.deviceId);
   }
 
+  endIfUntrusted(): boolean {
+    return false;
+  }
+
   endBy(): void {
     throw new Error('nobody asked for this');
   }
@@ -191,6 +195,7 @@ describe('a device that is known', () => {
       isAdmitted: true,
       end: (reason) => ended.push(reason),
       endBy: () => undefined,
+      endIfUntrusted: () => false,
     });
     await world.approve((await world.paired(device)).requestId);
     expect(ended).toEqual([]);

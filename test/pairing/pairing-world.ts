@@ -158,7 +158,7 @@ export class PairingWorld {
         clock,
         changes,
         housekeeping,
-        bundle: () => authority.trustBundle(),
+        chainOf: (leaf, issuerKeyId) => authority.chainOf(leaf, issuerKeyId),
       }),
       housekeeping,
     );

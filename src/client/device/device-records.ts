@@ -145,6 +145,11 @@ export async function completeRenewal(store: DeviceStore, certificate: StoredCer
   await store.delete('renewal');
 }
 
+/** Writes what the device knows of its cluster anew; certificate and key stay. */
+export async function updateCluster(store: DeviceStore, certificate: StoredCertificate): Promise<void> {
+  await writeCertificate(store, certificate);
+}
+
 async function writeCertificate(store: DeviceStore, certificate: StoredCertificate): Promise<void> {
   await writeRecord(store, 'certificate', {
     deviceId: certificate.deviceId,

@@ -177,23 +177,21 @@ export const ca = [
       { rule: DAMAGED },
     ],
   ]),
-  ...inFile('src/ca/certificate-authority.ts', { rule: FIXED, test: authority }, [
+  ...inFile('src/ca/root-set.ts', { rule: FIXED, test: authority }, [
+    ['the CA takes another trust domain', 'if (root.trustDomain !== trustDomain) {', 'if (false) {'],
     [
-      'the CA takes another trust domain',
-      'if (signing.trustDomain === trustDomain) return signing;',
-      'return signing;',
+      'two CA keys sign',
+      'if (root === undefined || signing.length > 1) {',
+      'if (root === undefined) {',
+      { rule: 'DESIGN §3, Rotation' },
     ],
+  ]),
+  ...inFile('src/ca/certificate-authority.ts', { rule: FIXED, test: authority }, [
     [
       'a new CA locks all devices out',
       '    await refuseWithDevices(unit.secrets);\n',
       '',
       { rule: 'DESIGN §3' },
-    ],
-    [
-      'two CA keys sign',
-      'if (!signing || others.length > 0) {',
-      'if (!signing) {',
-      { rule: 'DESIGN §3, Rotation' },
     ],
     [
       'a certificate for anything that is asked',

@@ -86,8 +86,8 @@ export const renewal = [
     ],
     [
       'a certificate that is gone from the index is not given a successor',
-      "        if (issued !== undefined) return { kind: 'certificate', issued, identity };\n",
-      "        if (issued === undefined) throw renewalRefused();\n        return { kind: 'certificate', issued, identity };\n",
+      '        if (issued !== undefined && this.parts.authority.trusts(issued.issuerKeyId))\n',
+      '        if (issued === undefined) throw renewalRefused();\n        else\n',
       { only: 'a renewal' },
     ],
     [

@@ -31,6 +31,20 @@ import {
   ServiceHold,
   StoreRestore,
 } from "./backup.js";
+import {
+  ActivateRootRequest,
+  ActivateRootResponse,
+  ListDevicesToPairRequest,
+  ListDevicesToPairResponse,
+  ListRootsRequest,
+  ListRootsResponse,
+  PrepareRootRequest,
+  PrepareRootResponse,
+  ReplaceCompromisedRootsRequest,
+  ReplaceCompromisedRootsResponse,
+  RetireRootRequest,
+  RetireRootResponse,
+} from "./ca.js";
 import { ListCertificatesRequest, ListCertificatesResponse } from "./certificate.js";
 import { ConfirmClockRequest, ConfirmClockResponse, GetClockRequest, GetClockResponse } from "./clock.js";
 import { Device, DeviceState, deviceStateFromJSON, deviceStateToJSON } from "./device.js";
@@ -2906,6 +2920,82 @@ export const ControlPlaneService = {
       Buffer.from(ListCertificatesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListCertificatesResponse => ListCertificatesResponse.decode(value),
   },
+  /** The roots of the CA. Role: viewer. */
+  listRoots: {
+    path: "/palyra.controlplane.v1.ControlPlane/ListRoots" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListRootsRequest): Buffer => Buffer.from(ListRootsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListRootsRequest => ListRootsRequest.decode(value),
+    responseSerialize: (value: ListRootsResponse): Buffer => Buffer.from(ListRootsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListRootsResponse => ListRootsResponse.decode(value),
+  },
+  /**
+   * Begins a rotation: a new root that is trusted from now on, certified by the old one, and signs nothing yet.
+   * FAILED_PRECONDITION with ROOT_PREPARED or ROTATION_TOO_SOON. Role: admin.
+   */
+  prepareRoot: {
+    path: "/palyra.controlplane.v1.ControlPlane/PrepareRoot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PrepareRootRequest): Buffer => Buffer.from(PrepareRootRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PrepareRootRequest => PrepareRootRequest.decode(value),
+    responseSerialize: (value: PrepareRootResponse): Buffer => Buffer.from(PrepareRootResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PrepareRootResponse => PrepareRootResponse.decode(value),
+  },
+  /** The prepared root signs from now on. Repeatable. Role: admin. */
+  activateRoot: {
+    path: "/palyra.controlplane.v1.ControlPlane/ActivateRoot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ActivateRootRequest): Buffer => Buffer.from(ActivateRootRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ActivateRootRequest => ActivateRootRequest.decode(value),
+    responseSerialize: (value: ActivateRootResponse): Buffer =>
+      Buffer.from(ActivateRootResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ActivateRootResponse => ActivateRootResponse.decode(value),
+  },
+  /**
+   * Ends a rotation: takes the old root out of the bundle, once nothing leans on it; before, FAILED_PRECONDITION with
+   * ROOT_IN_USE, which says when. Gives a prepared root up. Repeatable. Role: admin.
+   */
+  retireRoot: {
+    path: "/palyra.controlplane.v1.ControlPlane/RetireRoot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RetireRootRequest): Buffer => Buffer.from(RetireRootRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RetireRootRequest => RetireRootRequest.decode(value),
+    responseSerialize: (value: RetireRootResponse): Buffer => Buffer.from(RetireRootResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RetireRootResponse => RetireRootResponse.decode(value),
+  },
+  /**
+   * After a compromise: a new root signs, certified by nobody, and all others go at once, with the devices, operator
+   * tokens and links that trust or pin them. The next admin token is left in `admin-token` in the data directory.
+   * Role: admin.
+   */
+  replaceCompromisedRoots: {
+    path: "/palyra.controlplane.v1.ControlPlane/ReplaceCompromisedRoots" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReplaceCompromisedRootsRequest): Buffer =>
+      Buffer.from(ReplaceCompromisedRootsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReplaceCompromisedRootsRequest => ReplaceCompromisedRootsRequest.decode(value),
+    responseSerialize: (value: ReplaceCompromisedRootsResponse): Buffer =>
+      Buffer.from(ReplaceCompromisedRootsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReplaceCompromisedRootsResponse =>
+      ReplaceCompromisedRootsResponse.decode(value),
+  },
+  /** Devices that must pair again, since the root that they know is gone, by id. Role: viewer. */
+  listDevicesToPair: {
+    path: "/palyra.controlplane.v1.ControlPlane/ListDevicesToPair" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDevicesToPairRequest): Buffer =>
+      Buffer.from(ListDevicesToPairRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDevicesToPairRequest => ListDevicesToPairRequest.decode(value),
+    responseSerialize: (value: ListDevicesToPairResponse): Buffer =>
+      Buffer.from(ListDevicesToPairResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDevicesToPairResponse => ListDevicesToPairResponse.decode(value),
+  },
   /**
    * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
    * last and once. Role: admin.
@@ -3065,6 +3155,28 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
   clearDevice: handleUnaryCall<ClearDeviceRequest, ClearDeviceResponse>;
   /** Lists certificates that were issued, what ends first in front, and counts them by state. Role: viewer. */
   listCertificates: handleUnaryCall<ListCertificatesRequest, ListCertificatesResponse>;
+  /** The roots of the CA. Role: viewer. */
+  listRoots: handleUnaryCall<ListRootsRequest, ListRootsResponse>;
+  /**
+   * Begins a rotation: a new root that is trusted from now on, certified by the old one, and signs nothing yet.
+   * FAILED_PRECONDITION with ROOT_PREPARED or ROTATION_TOO_SOON. Role: admin.
+   */
+  prepareRoot: handleUnaryCall<PrepareRootRequest, PrepareRootResponse>;
+  /** The prepared root signs from now on. Repeatable. Role: admin. */
+  activateRoot: handleUnaryCall<ActivateRootRequest, ActivateRootResponse>;
+  /**
+   * Ends a rotation: takes the old root out of the bundle, once nothing leans on it; before, FAILED_PRECONDITION with
+   * ROOT_IN_USE, which says when. Gives a prepared root up. Repeatable. Role: admin.
+   */
+  retireRoot: handleUnaryCall<RetireRootRequest, RetireRootResponse>;
+  /**
+   * After a compromise: a new root signs, certified by nobody, and all others go at once, with the devices, operator
+   * tokens and links that trust or pin them. The next admin token is left in `admin-token` in the data directory.
+   * Role: admin.
+   */
+  replaceCompromisedRoots: handleUnaryCall<ReplaceCompromisedRootsRequest, ReplaceCompromisedRootsResponse>;
+  /** Devices that must pair again, since the root that they know is gone, by id. Role: viewer. */
+  listDevicesToPair: handleUnaryCall<ListDevicesToPairRequest, ListDevicesToPairResponse>;
   /**
    * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
    * last and once. Role: admin.
@@ -3306,6 +3418,112 @@ export interface ControlPlaneClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListCertificatesResponse) => void,
+  ): ClientUnaryCall;
+  /** The roots of the CA. Role: viewer. */
+  listRoots(
+    request: ListRootsRequest,
+    callback: (error: ServiceError | null, response: ListRootsResponse) => void,
+  ): ClientUnaryCall;
+  listRoots(
+    request: ListRootsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListRootsResponse) => void,
+  ): ClientUnaryCall;
+  listRoots(
+    request: ListRootsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListRootsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Begins a rotation: a new root that is trusted from now on, certified by the old one, and signs nothing yet.
+   * FAILED_PRECONDITION with ROOT_PREPARED or ROTATION_TOO_SOON. Role: admin.
+   */
+  prepareRoot(
+    request: PrepareRootRequest,
+    callback: (error: ServiceError | null, response: PrepareRootResponse) => void,
+  ): ClientUnaryCall;
+  prepareRoot(
+    request: PrepareRootRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PrepareRootResponse) => void,
+  ): ClientUnaryCall;
+  prepareRoot(
+    request: PrepareRootRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PrepareRootResponse) => void,
+  ): ClientUnaryCall;
+  /** The prepared root signs from now on. Repeatable. Role: admin. */
+  activateRoot(
+    request: ActivateRootRequest,
+    callback: (error: ServiceError | null, response: ActivateRootResponse) => void,
+  ): ClientUnaryCall;
+  activateRoot(
+    request: ActivateRootRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ActivateRootResponse) => void,
+  ): ClientUnaryCall;
+  activateRoot(
+    request: ActivateRootRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ActivateRootResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Ends a rotation: takes the old root out of the bundle, once nothing leans on it; before, FAILED_PRECONDITION with
+   * ROOT_IN_USE, which says when. Gives a prepared root up. Repeatable. Role: admin.
+   */
+  retireRoot(
+    request: RetireRootRequest,
+    callback: (error: ServiceError | null, response: RetireRootResponse) => void,
+  ): ClientUnaryCall;
+  retireRoot(
+    request: RetireRootRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RetireRootResponse) => void,
+  ): ClientUnaryCall;
+  retireRoot(
+    request: RetireRootRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RetireRootResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * After a compromise: a new root signs, certified by nobody, and all others go at once, with the devices, operator
+   * tokens and links that trust or pin them. The next admin token is left in `admin-token` in the data directory.
+   * Role: admin.
+   */
+  replaceCompromisedRoots(
+    request: ReplaceCompromisedRootsRequest,
+    callback: (error: ServiceError | null, response: ReplaceCompromisedRootsResponse) => void,
+  ): ClientUnaryCall;
+  replaceCompromisedRoots(
+    request: ReplaceCompromisedRootsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReplaceCompromisedRootsResponse) => void,
+  ): ClientUnaryCall;
+  replaceCompromisedRoots(
+    request: ReplaceCompromisedRootsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReplaceCompromisedRootsResponse) => void,
+  ): ClientUnaryCall;
+  /** Devices that must pair again, since the root that they know is gone, by id. Role: viewer. */
+  listDevicesToPair(
+    request: ListDevicesToPairRequest,
+    callback: (error: ServiceError | null, response: ListDevicesToPairResponse) => void,
+  ): ClientUnaryCall;
+  listDevicesToPair(
+    request: ListDevicesToPairRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDevicesToPairResponse) => void,
+  ): ClientUnaryCall;
+  listDevicesToPair(
+    request: ListDevicesToPairRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDevicesToPairResponse) => void,
   ): ClientUnaryCall;
   /**
    * Exports the audit log: entries in order, up to those that were committed when the call began, then the signed head,
