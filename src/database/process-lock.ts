@@ -17,6 +17,12 @@ const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x5346414f, 'AFS'],
   [0x00c36400, 'Ceph'],
   [0x0bd00bd0, 'Lustre'],
+  [0x01021997, '9P'],
+  [0x47504653, 'GPFS'],
+  [0x19830326, 'BeeGFS'],
+  [0x73757245, 'Coda'],
+  [0x7461636f, 'OCFS2'],
+  [0x01161970, 'GFS2'],
 ]);
 
 /**

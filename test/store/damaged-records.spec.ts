@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import BetterSqlite3 from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import fc from 'fast-check';
+import { verifyOffline } from '../../src/database/offline-verification.js';
 import type { Store } from '../../src/database/open-store.js';
-import type { RecordFinding } from '../../src/secret-store/record-verification.js';
+import type { RecordFinding, VerificationItem } from '../../src/secret-store/record-verification.js';
 import { announcedSeed, rounds, timeLimit } from '../scale.js';
 import { TemporaryStore } from './temporary-store.js';
 
@@ -90,6 +91,33 @@ describe('a damaged record', () => {
     timeLimit(60_000, 40),
   );
 
+  it('is named without the service too, also where that cannot start', async () => {
+    const { store, dataDir } = temporary;
+    const sources = { current: { kind: 'default-key-file' as const }, dataDir };
+    await expect(collect(verifyOffline(sources))).rejects.toMatchObject({ reason: 'STORE_IN_USE' });
+    await store.close();
+    try {
+      expect(await collect(verifyOffline(sources))).toEqual([]);
+      const damaged = ['check', 'cluster'].flatMap((name) =>
+        flip(
+          records.find((row) => row.name === name)!,
+          500,
+        ),
+      );
+      for (const { name, record } of damaged) put(name, record);
+      await expect(temporary.reopen()).rejects.toMatchObject({ message: expect.stringContaining('"check"') });
+      expect((await collect(verifyOffline(sources))).map(({ record }) => record)).toEqual([
+        'check',
+        'cluster',
+      ]);
+    } finally {
+      for (const { name, record } of records) put(name, record);
+      await temporary.reopen();
+    }
+    const empty = { ...sources, dataDir: join(dataDir, 'none') };
+    await expect(collect(verifyOffline(empty))).rejects.toMatchObject({ reason: 'STORE_MISSING' });
+  });
+
   it('stops whoever reads it, with an error that names it', async () => {
     const cluster = records.find(({ name }) => name === 'cluster')!;
     for (const damaged of [flip(cluster, 8 * 60), cut(cluster, 3)].flat()) {
@@ -115,8 +143,12 @@ describe('a damaged record', () => {
 });
 
 async function findings(store: Store): Promise<RecordFinding[]> {
+  return collect(store.verifyRecords());
+}
+
+async function collect(items: AsyncIterable<VerificationItem>): Promise<RecordFinding[]> {
   const found: RecordFinding[] = [];
-  for await (const item of store.verifyRecords()) if (item.kind === 'finding') found.push(item.finding);
+  for await (const item of items) if (item.kind === 'finding') found.push(item.finding);
   return found;
 }
 

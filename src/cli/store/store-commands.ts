@@ -29,6 +29,8 @@ function addRekey(store: Command, context: CliContext): void {
 function addVerify(store: Command, context: CliContext): void {
   withOperator(store.command('verify'))
     .description('open every sealed record and name all that do not open')
+    .option('--offline', 'without the service, which must not run; also for a store that it cannot start on')
+    .option('--config <path>', 'with --offline: settings file (./palyra.yaml if there is one)')
     .action(async (options: VerifyOptions) => {
       const { verifyStore } = await import('./verify.js');
       await verifyStore(context, options);

@@ -1,13 +1,19 @@
 import { ClientError } from '../../client/client-error.js';
 import type { OperatorClient } from '../../client/operator-client.js';
 import type { StoreFinding, StoreVerification } from '../../generated/palyra/controlplane/v1/store.js';
+import { masterKeySources } from '../../config/master-key-sources.js';
+import { loadSettings } from '../../config/settings-file.js';
+import { verifyOffline } from '../../database/offline-verification.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
 import { withOperatorSession } from '../operator-session.js';
 import type { Output } from '../terminal/output.js';
 import { ProgressLine } from './progress-line.js';
 
-export type VerifyOptions = OperatorOptions;
+export interface VerifyOptions extends OperatorOptions {
+  readonly offline?: boolean;
+  readonly config?: string;
+}
 
 /** What a verification found. */
 export interface StoreVerdict {
@@ -17,9 +23,29 @@ export interface StoreVerdict {
 
 /** `palyra store verify`: throws `failed` when a record does not open. */
 export async function verifyStore(context: CliContext, options: VerifyOptions): Promise<void> {
+  if (options.offline === true) {
+    await verifyOnDisk(context, options);
+    return;
+  }
   await withOperatorSession(context, options, async ({ client, output }) => {
     showVerdict(output, await takeVerification(client, output));
   });
+}
+
+/** With the settings of the service, and as its user. */
+async function verifyOnDisk(context: CliContext, options: VerifyOptions): Promise<void> {
+  process.umask(0o077);
+  const output = context.output(options);
+  const { settings, warnings } = loadSettings(options.config, { ...context.environment });
+  for (const warning of warnings) output.warning('SETTINGS', warning);
+  const { masterKey: current, nextMasterKey: next } = masterKeySources(settings.store);
+  const findings: StoreFinding[] = [];
+  let records = 0;
+  for await (const item of verifyOffline({ current, next, dataDir: settings.store.dataDir })) {
+    if (item.kind === 'finding') findings.push(item.finding);
+    if (item.kind === 'verified') records = item.records;
+  }
+  showVerdict(output, { records, findings });
 }
 
 async function takeVerification(client: OperatorClient, output: Output): Promise<StoreVerdict> {
@@ -50,7 +76,7 @@ function showVerdict(output: Output, { records, findings }: StoreVerdict): void 
     findings.map(({ record, reason }) => [record, reason]),
     '',
   );
-  throw new ClientError('failed', 'STORE_FINDINGS', `${findings.length} of ${records} records do not open`, {
+  throw new ClientError('failed', 'STORE_FINDINGS', `${findings.length} findings in ${records} records`, {
     advice: 'keep the data directory as it is; docs/operations.md says how to go on',
   });
 }
