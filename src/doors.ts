@@ -137,6 +137,13 @@ function quicSettings(settings: Runtime['settings']['quic']): Partial<QuicEndpoi
     idleTimeoutMs: settings.idleTimeout,
     maxStreams: settings.maxStreams,
     maxUnreadBytes: settings.maxUnread,
+    maxUnreadBytesPerStream: settings.maxUnreadPerStream,
+    maxQueuedResponseBytes: settings.maxQueued,
+    requestTimeoutMs: settings.requestTimeout,
+    retryTokenLifetimeMs: settings.retryTokenLifetime,
+    overlapMs: settings.overlap,
+    drainTimeoutMs: settings.linger,
+    socketBufferBytes: settings.socketBuffer,
   };
 }
 

@@ -175,6 +175,48 @@ export const quicSettings = {
     '1MiB',
     'Unread bytes of one QUIC connection',
   ),
+  maxUnreadPerStream: setting(
+    'quic_max_unread_per_stream',
+    size('16KiB', '64MiB'),
+    '256KiB',
+    'Unread bytes of one QUIC stream',
+  ),
+  maxQueued: setting(
+    'quic_max_queued',
+    size('64KiB', '64MiB'),
+    '1MiB',
+    'Bytes of answers that may wait on one QUIC stream for a slow reader',
+  ),
+  requestTimeout: setting(
+    'quic_request_timeout',
+    duration('100ms', '10m'),
+    '30s',
+    'How long a node RPC request may take to become complete',
+  ),
+  retryTokenLifetime: setting(
+    'quic_retry_token_lifetime',
+    duration('1s', '10m'),
+    '10s',
+    'How long the token that validates a QUIC address may be used',
+  ),
+  overlap: setting(
+    'quic_overlap',
+    duration('0s', '1h'),
+    '60s',
+    'How long the previous certificate of a device stays admitted once its new one was',
+  ),
+  linger: setting(
+    'quic_linger',
+    duration('0s', '1m'),
+    '1s',
+    'How long a QUIC door that closes still answers late packets',
+  ),
+  socketBuffer: setting(
+    'quic_socket_buffer',
+    size('64KiB', '256MiB'),
+    '4MiB',
+    'Buffers of the UDP socket that are asked of the system',
+  ),
 };
 
 export const httpSettings = {

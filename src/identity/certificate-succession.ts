@@ -1,6 +1,6 @@
 import type { DeviceCertificate, DeviceIdentity } from './device-identity.js';
 
-/** How long the previous certificate stays admitted once the new one was first admitted, milliseconds (DESIGN §7). */
+/** How long the previous certificate stays admitted once the new one was first admitted, milliseconds, unless set otherwise (DESIGN §7). */
 export const OVERLAP_AFTER_ADMISSION_MS = 60_000;
 
 /**
@@ -41,11 +41,15 @@ export function withFirstAdmission(
 }
 
 /** Until when a certificate of the device is admitted, Unix milliseconds; `undefined` for one it may not use. */
-export function admittedUntil(identity: DeviceIdentity, fingerprint: string): number | undefined {
+export function admittedUntil(
+  identity: DeviceIdentity,
+  fingerprint: string,
+  overlapMs = OVERLAP_AFTER_ADMISSION_MS,
+): number | undefined {
   const { current, previous } = identity;
   if (current?.fingerprint === fingerprint) return current.expiresAt;
   if (previous?.fingerprint !== fingerprint) return undefined;
   const admittedAt = current?.firstAdmittedAt ?? null;
   if (admittedAt === null) return previous.expiresAt;
-  return Math.min(previous.expiresAt, admittedAt + OVERLAP_AFTER_ADMISSION_MS);
+  return Math.min(previous.expiresAt, admittedAt + overlapMs);
 }

@@ -7,12 +7,13 @@ import { CLOCK, COMMITTED_READER, SETTINGS, UNIT_OF_WORK } from '../runtime.js';
 import type { Clock } from '../time/clock.js';
 import { DevicesController } from './devices.controller.js';
 import { IdentityManager } from './identity-manager.js';
+import { NodeRenewalController } from './node-renewal.controller.js';
 import { RefusalLimits } from './refusal-limits.js';
 import { Renewals } from './renewals.js';
 
 /** The registry of devices, and the renewal of their certificates. */
 @Module({
-  controllers: [DevicesController],
+  controllers: [DevicesController, NodeRenewalController],
   providers: [
     {
       provide: IdentityManager,

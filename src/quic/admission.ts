@@ -1,5 +1,5 @@
 import type { ChainVerdict } from '../ca/chain-verification.js';
-import { admittedUntil } from '../identity/certificate-succession.js';
+import { admittedUntil, OVERLAP_AFTER_ADMISSION_MS } from '../identity/certificate-succession.js';
 import type { DeviceIdentity } from '../identity/device-identity.js';
 import type { CloseReason } from './node-connections.js';
 
@@ -42,13 +42,14 @@ export function decideAdmission(
   verdict: ChainVerdict,
   identity: DeviceIdentity | undefined,
   now: number,
+  overlapMs = OVERLAP_AFTER_ADMISSION_MS,
 ): AdmissionDecision {
   if (!verdict.ok) return refused('chain', verdict.reason);
   if (identity === undefined || identity.deviceId !== verdict.deviceId) {
     return refused('unknown_device', 'no identity with this device id is stored');
   }
   if (identity.suspendedAt !== null) return refused('suspended', 'the device is suspended');
-  const until = admittedUntil(identity, verdict.fingerprint);
+  const until = admittedUntil(identity, verdict.fingerprint, overlapMs);
   if (until === undefined)
     return refused('certificate_not_current', 'another certificate has taken its place');
   const expiresAt = Math.min(verdict.notAfter, certificateExpiry(identity, verdict.fingerprint));

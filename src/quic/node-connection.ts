@@ -1,5 +1,4 @@
 import type { ChainVerdict } from '../ca/chain-verification.js';
-import { OVERLAP_AFTER_ADMISSION_MS } from '../identity/certificate-succession.js';
 import type { DeviceIdentity } from '../identity/device-identity.js';
 import type { Clock } from '../time/clock.js';
 import {
@@ -196,8 +195,9 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     const identity = await this.context.identities.read(verified.deviceId);
     // A revocation that was committed after the read has found this connection in its device's list and ended it.
     if (this.#state !== 'deciding') return;
+    const { clock, settings } = this.context;
     const held = this.context.admissionHeld();
-    const decision = decideAdmission(verified, identity, this.context.clock.now());
+    const decision = decideAdmission(verified, identity, clock.now(), settings.overlapMs);
     if (held !== undefined) this.#refuse('held', held);
     else if (decision.admitted) this.#admit(decision);
     else this.#refuse(decision.reason, decision.detail);
@@ -232,8 +232,8 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   /** The overlap of DESIGN §7, also for what was admitted before its first admission has been written down. */
   #observeOverlap({ deviceId, fingerprint, currentFingerprint, first }: Admitted): void {
-    const { devices, clock } = this.context;
-    const overlapEnd = clock.now() + OVERLAP_AFTER_ADMISSION_MS;
+    const { devices, clock, settings } = this.context;
+    const overlapEnd = clock.now() + settings.overlapMs;
     if (first) {
       devices.supersedeOthers(deviceId, fingerprint, overlapEnd);
       this.#note(deviceId, fingerprint);

@@ -1,3 +1,4 @@
+import { OVERLAP_AFTER_ADMISSION_MS } from '../identity/certificate-succession.js';
 import { DEFAULT_CONNECTION_LIMITS, type ConnectionLimits } from './connection-bounds.js';
 import { RETRY_TOKEN_LIFETIME_MS } from './retry-token.js';
 
@@ -6,6 +7,8 @@ export interface QuicSettings extends ConnectionLimits {
   /** From the first Initial until the connection is admitted. */
   readonly handshakeTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** How long the previous certificate stays admitted once the new one was first admitted (DESIGN §7). */
+  readonly overlapMs: number;
   readonly retryTokenLifetimeMs: number;
   /** From the first byte of a request until its frame is complete. */
   readonly requestTimeoutMs: number;
@@ -26,6 +29,7 @@ export const DEFAULT_QUIC_SETTINGS: QuicSettings = {
   ...DEFAULT_CONNECTION_LIMITS,
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 30_000,
+  overlapMs: OVERLAP_AFTER_ADMISSION_MS,
   retryTokenLifetimeMs: RETRY_TOKEN_LIFETIME_MS,
   requestTimeoutMs: 30_000,
   drainTimeoutMs: 1_000,

@@ -161,7 +161,7 @@ describe('renewal', () => {
     await renew();
     const { client } = await device.connect();
 
-    expect(reasonOf(await failureOf(renew(copy)))).toBe('RENEWAL_CONFLICT');
+    expect(reasonOf(await failureOf(renew(copy, service.grpc)))).toBe('RENEWAL_CONFLICT');
     const { code, error } = await client.closed;
     expect({ code, reason: error.reason }).toEqual({ code: 6, reason: 'SUSPENDED' });
     expect((await device.attempt()).answers).toEqual([]);

@@ -54,7 +54,13 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 function asRefusal(error: unknown): unknown {
-  const advice = error instanceof RemoteError ? ADVICE[error.reason] : undefined;
-  if (!(error instanceof RemoteError) || advice === undefined) return error;
-  return new ClientError('refused', error.reason, error.message, { advice, cause: error });
+  if (!(error instanceof RemoteError)) return error;
+  return renewalRefusal(error.reason, error.message, error) ?? error;
+}
+
+/** What the server said no with for good, with what to do about it; `undefined` for a reason that may pass. */
+export function renewalRefusal(reason: string, message: string, cause?: Error): ClientError | undefined {
+  const advice = Object.hasOwn(ADVICE, reason) ? ADVICE[reason] : undefined;
+  if (advice === undefined) return undefined;
+  return new ClientError('refused', reason, message, { advice, ...(cause === undefined ? {} : { cause }) });
 }

@@ -1,6 +1,6 @@
 import { makeCsr } from '../../ca/csr-maker.js';
 import type { RenewResponse } from '../../generated/palyra/controlplane/v1/node_service.js';
-import { signRenewal } from '../../identity/renewal-request.js';
+import { type RenewalInput, signRenewal } from '../../identity/renewal-request.js';
 import type { RandomBytes } from '../../random/random-bytes.js';
 import type { Clock } from '../../time/clock.js';
 import { ClientError } from '../client-error.js';
@@ -10,6 +10,7 @@ import { checkCertificate } from './certificate-check.js';
 import { newCertificateKey } from './device-keys.js';
 import {
   completeRenewal,
+  type KnownCluster,
   type PendingRenewal,
   readCertificate,
   readIdentity,
@@ -23,10 +24,11 @@ import { DeviceStore } from './device-store.js';
 import { withBundle } from './known-cluster.js';
 import { notPaired } from './not-paired.js';
 import { callRenew } from './renew-call.js';
+import { renewOverQuic } from './renew-over-quic.js';
 
 export interface RenewalOptions {
   readonly directory: string;
-  /** gRPC; `undefined`: where the device was told to go, in turn. */
+  /** gRPC; `undefined`: where the device was told to go, over QUIC while the certificate is good, then over gRPC. */
   readonly endpoint: Endpoint | undefined;
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -80,22 +82,40 @@ async function pendingRenewal(store: DeviceStore, certificate: StoredCertificate
   return renewal;
 }
 
-/** Asks at one endpoint after the other until there is an answer, or somebody who is not the server. */
+/** Over QUIC while the certificate lets the device in, else over gRPC: the same request, so that asking twice does no harm. */
 async function ask(
   store: DeviceStore,
   { deviceId, identityKey }: StoredIdentity,
-  { cluster }: StoredCertificate,
+  certificate: StoredCertificate,
   { parent, certificateKey }: PendingRenewal,
-  { endpoint, signal }: RenewalOptions,
+  options: RenewalOptions,
 ): Promise<RenewResponse> {
+  const { cluster } = certificate;
   const fields = { deviceId, parent: Buffer.from(parent, 'hex'), csr: makeCsr(certificateKey) };
   const request = signRenewal(cluster.trustDomain, fields, identityKey);
+  try {
+    if (options.endpoint === undefined && certificate.expiresAt > options.clock.now()) {
+      const response = await renewOverQuic(certificate, request, options.signal);
+      if (response !== undefined) return response;
+    }
+    return await askOverGrpc(cluster, request, options);
+  } catch (error) {
+    throw await explained(store, error);
+  }
+}
+
+/** Asks at one endpoint after the other until there is an answer, or somebody who is not the server. */
+async function askOverGrpc(
+  cluster: KnownCluster,
+  request: RenewalInput,
+  { endpoint, signal }: RenewalOptions,
+): Promise<RenewResponse> {
   let failure: unknown = noEndpoint();
   for (const candidate of endpoint === undefined ? knownEndpoints(cluster.grpcEndpoints) : [endpoint]) {
     try {
       return await callRenew(openBundleChannel(candidate, cluster), request, signal);
     } catch (error) {
-      if (!isElsewhere(error)) throw await explained(store, error);
+      if (!isElsewhere(error)) throw error;
       failure = error;
     }
   }

@@ -39,7 +39,7 @@ export const quic = [
     ],
     [
       'any certificate of the CA is admitted',
-      'const until = admittedUntil(identity, verdict.fingerprint);',
+      'const until = admittedUntil(identity, verdict.fingerprint, overlapMs);',
       'const until = Number.POSITIVE_INFINITY;',
     ],
     [

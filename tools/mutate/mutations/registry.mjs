@@ -266,12 +266,12 @@ export const registry = [
     ],
     [
       'the overlap outlives the certificate',
-      'return Math.min(previous.expiresAt, admittedAt + OVERLAP_AFTER_ADMISSION_MS);',
-      'return admittedAt + OVERLAP_AFTER_ADMISSION_MS;',
+      'return Math.min(previous.expiresAt, admittedAt + overlapMs);',
+      'return admittedAt + overlapMs;',
     ],
     [
       'the overlap does not end',
-      'return Math.min(previous.expiresAt, admittedAt + OVERLAP_AFTER_ADMISSION_MS);',
+      'return Math.min(previous.expiresAt, admittedAt + overlapMs);',
       'return previous.expiresAt;',
     ],
     [

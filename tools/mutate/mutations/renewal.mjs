@@ -29,6 +29,14 @@ export const renewal = [
       '  const statement = renewalStatement(trustDomain, request);\n  verifyDeviceCsr(request.csr, identityKey);\n',
     ],
   ]),
+  ...inFile('src/identity/node-renewal-params.ts', { rule: RENEWAL, test: 'test/service/node-rpc.spec.ts' }, [
+    [
+      'a connection renews the certificate of another device',
+      'if (deviceId !== connectedAs) {',
+      'if (false) {',
+      { only: 'another device id' },
+    ],
+  ]),
   ...inFile('src/identity/renewal-rule.ts', { rule: RENEWAL, test: rule }, [
     [
       'a suspended device renews',

@@ -1,0 +1,98 @@
+import { toBase64, fromBase64 } from '../../encoding/base64.js';
+import type { RenewResponse } from '../../generated/palyra/controlplane/v1/node_service.js';
+import type { TrustBundle } from '../../generated/palyra/controlplane/v1/trust_bundle.js';
+import type { RenewalInput } from '../../identity/renewal-request.js';
+import { DomainError } from '../../errors/domain-error.js';
+import type { NodeResponse } from '../../quic/node-rpc-message.js';
+import { responseError } from '../../quic/response-error.js';
+import { z } from 'zod';
+import { ClientError, stoppedBy } from '../client-error.js';
+import type { StoredCertificate } from './device-records.js';
+import { connectNode, quicEndpoints } from './node-connection.js';
+import { renewalRefusal } from './renew-call.js';
+
+const CONNECT_TIMEOUT_MS = 3_000;
+
+const bytes = z.string().transform((text, context) => {
+  const decoded = fromBase64(text);
+  if (decoded !== undefined) return decoded;
+  context.addIssue({ code: 'custom', message: 'not base64' });
+  return z.NEVER;
+});
+const count = z.int().nonnegative();
+
+/** The answer to `node.renew`; fields that a newer server adds are let pass. */
+const renewedSchema = z.object({
+  certificate_chain: z.array(bytes).min(1),
+  trust_bundle: z.object({
+    trust_domain: z.string(),
+    roots: z.array(bytes),
+    epoch: count,
+    sequence: count,
+  }),
+  issued_at_ms: count,
+  expires_at_ms: count,
+});
+
+/**
+ * `node.renew` on a connection with the certificate that is to be replaced. `undefined` when QUIC did not bring an answer,
+ * so that the same request should go over gRPC: not reached, not admitted, the connection ended, no such method. Throws
+ * `refused` when the server said no for good, `failed` for another error of the server, and what `signal` says.
+ */
+export async function renewOverQuic(
+  certificate: StoredCertificate,
+  request: RenewalInput,
+  signal: AbortSignal,
+): Promise<RenewResponse | undefined> {
+  const answer = await ask(certificate, request, signal);
+  if (signal.aborted) throw stoppedBy(signal);
+  if (answer === undefined || answer.error === 'unsupported_method' || answer.error === 'stream_failure') {
+    return undefined;
+  }
+  if (!answer.ok) {
+    const { reason, message } = responseError(answer);
+    throw renewalRefusal(reason, message) ?? new ClientError('failed', reason, message);
+  }
+  const renewed = renewedSchema.safeParse(answer.result);
+  if (renewed.success) return messageOf(renewed.data);
+  throw new ClientError('failed', 'INVALID_RESPONSE', 'the server answered node.renew in a form of its own');
+}
+
+async function ask(
+  certificate: StoredCertificate,
+  request: RenewalInput,
+  signal: AbortSignal,
+): Promise<NodeResponse | undefined> {
+  try {
+    const { client } = await connectNode(certificate, quicEndpoints(certificate), CONNECT_TIMEOUT_MS);
+    try {
+      return await client.call('node.renew', { params: paramsOf(request), signal });
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    // gRPC verifies its server by itself; what stood in QUIC's way is not in its way.
+    if (error instanceof ClientError || error instanceof DomainError) return undefined;
+    throw error;
+  }
+}
+
+function paramsOf({ deviceId, parent, csr, signature }: RenewalInput): object {
+  return {
+    device_id: deviceId,
+    parent: toBase64(parent),
+    csr: toBase64(csr),
+    signature: toBase64(signature),
+  };
+}
+
+function messageOf(renewed: z.infer<typeof renewedSchema>): RenewResponse {
+  const { trust_domain: trustDomain, roots, epoch, sequence } = renewed.trust_bundle;
+  const bundle: TrustBundle = { trustDomain, roots, epoch: BigInt(epoch), sequence: BigInt(sequence) };
+  return {
+    certificateChain: renewed.certificate_chain,
+    bundle,
+    issuedAtMs: BigInt(renewed.issued_at_ms),
+    expiresAtMs: BigInt(renewed.expires_at_ms),
+  };
+}
