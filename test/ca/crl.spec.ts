@@ -167,6 +167,38 @@ describe('the revocation list of a CA key', () => {
     expect((await listed()).sort()).toEqual(devices.map(({ serial }) => serial).sort());
   });
 
+  it('that was begun before a revocation is not served to whoever asks after it', async () => {
+    const { unitOfWork, committed } = directory.store;
+    let begun = (): void => undefined;
+    const reserved = new Promise<void>((resolve) => (begun = resolve));
+    let goOn = (): void => undefined;
+    const pause = new Promise<void>((resolve) => (goOn = resolve));
+    // Stops a list between the end of what it lists and its signature.
+    const run: typeof unitOfWork.run = async (work) => {
+      const result = await unitOfWork.run(work);
+      begun();
+      await pause;
+      return result;
+    };
+    const paused = new CrlPublisher({
+      issuers: () => authority.issuers(),
+      unitOfWork: { run },
+      committed,
+      clock,
+      lifetimeMs: LIFETIME,
+      requireSigning: () => undefined,
+      onFailure: (error) => failures.push(error),
+    });
+    const before = paused.current(authority.keyId);
+    await reserved;
+    const gone = await device();
+    await revoke(gone);
+    const after = paused.current(authority.keyId);
+    goOn();
+    expect(serials((await before).der)).toEqual([]);
+    expect(serials((await after).der)).toEqual([gone.serial]);
+  });
+
   it('shares the work of those who ask together', async () => {
     await revoke(await device());
     const lists = await Promise.all(Array.from({ length: 20 }, current));
@@ -247,9 +279,14 @@ describe('the revocation list of a CA key', () => {
     const publisherOfBoth = new CrlPublisher({ ...parts, issuers: () => both });
     const gone = await device();
     await revoke(gone);
+    const { certificate } = await other.device();
+    await unitOfWork.run(async (unit) => {
+      await recordIssued(unit, certificate);
+      await markRevoked(unit, certificate.subjectId, { at: clock.now() });
+    });
     await publisherOfBoth.warmUp();
     expect(serials((await publisherOfBoth.current(authority.keyId)).der)).toEqual([gone.serial]);
-    expect(serials((await publisherOfBoth.current(other.authority.keyId)).der)).toEqual([]);
+    expect(serials((await publisherOfBoth.current(other.authority.keyId)).der)).toEqual([certificate.serial]);
   });
 });
 
