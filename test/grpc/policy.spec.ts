@@ -1,3 +1,4 @@
+import { status } from '@grpc/grpc-js';
 import { type ExecutionContext } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { CALL_POLICY, type CallPolicy } from '../../src/grpc/call-policy.js';
@@ -5,7 +6,7 @@ import { CallerGuard, authorize } from '../../src/grpc/caller.guard.js';
 import { OPERATOR_ROLES, roleAllows } from '../../src/operators/caller.js';
 import { QuicContext } from '../../src/quic/quic-context.js';
 import { ServiceHolds } from '../../src/service-holds/service-holds.js';
-import { TestDoor, ownMethods } from './test-door.js';
+import { TestDoor, ownMethods, roleMetadata, statusOfCall } from './test-door.js';
 
 const GET_STATUS = '/palyra.controlplane.v1.ControlPlane/GetStatus';
 
@@ -103,6 +104,26 @@ describe('the guard', () => {
   it('refuses what comes through a door that it does not know', () => {
     expect(guard.canActivate(guarded('ws', []))).toBe(false);
     expect(guard.canActivate(guarded('rpc', [{}, {}, {}]))).toBe(false);
+  });
+});
+
+describe('work that is held', () => {
+  it('is refused at the door: to devices as something to try again, to operators as something to mend', async () => {
+    const door = await TestDoor.open();
+    door.holds.raise({ reason: 'TEST_HOLD', stops: ['pairing', 'issuance'], message: 'wait' });
+    const path = (name: string): (typeof ownMethods)[number] =>
+      ownMethods.find((method) => method.path.endsWith(`/${name}`))!;
+    const codeOf = async (name: string): Promise<status> =>
+      (await statusOfCall(door.controlPlane(), path(name), roleMetadata('admin'))).code;
+    for (const name of ['Pair', 'Collect', 'Renew'])
+      expect([name, await codeOf(name)]).toEqual([name, status.UNAVAILABLE]);
+    for (const name of ['CreatePairingCode', 'ApproveNodePairingRequest']) {
+      expect([name, await codeOf(name)]).toEqual([name, status.FAILED_PRECONDITION]);
+    }
+    for (const name of ['GetStatus', 'RevokeDevice', 'RejectNodePairingRequest', 'ConfirmRestore']) {
+      expect([name, await codeOf(name)]).toEqual([name, status.OK]);
+    }
+    await door.close();
   });
 });
 

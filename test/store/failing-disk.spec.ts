@@ -75,6 +75,17 @@ describe('a full store', () => {
     }
     await temporary.remove();
   });
+
+  it('is not writable because a small write still fits', async () => {
+    const temporary = await TemporaryStore.open();
+    const { store } = temporary;
+    await store.requireWritable();
+    await store.unitOfWork.run(({ tables }) => tables.query('PRAGMA max_page_count = 150'));
+    expect((await writeUntilRefused(store)).refusal).toMatchObject(full);
+    await write(store, 0, 10);
+    await expect(store.requireWritable()).rejects.toMatchObject(full);
+    await temporary.remove();
+  });
 });
 
 const probe = SmallDisk.mount(MIB);

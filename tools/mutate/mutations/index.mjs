@@ -1,3 +1,4 @@
+import { backup } from './backup.mjs';
 import { ca } from './ca.mjs';
 import { crl } from './crl.mjs';
 import { client } from './client.mjs';
@@ -14,6 +15,7 @@ import { store } from './store.mjs';
 /** Every security check of the service, by the part it belongs to. */
 export const mutations = [
   ...store,
+  ...backup,
   ...pairing,
   ...registry,
   ...renewal,
