@@ -97,7 +97,7 @@ class Filled {
     const connections = new DeviceConnections();
     const identities = new IdentityManager({ unitOfWork, committed, clock: systemClock, connections });
     const inventory = new CertificateInventory(committed, systemClock);
-    const queue = new PairingQueue(committed);
+    const queue = new PairingQueue(committed, systemClock);
     const cases: Record<string, () => Promise<unknown>> = {
       'admission look-up': () => readIdentity(committed.secrets, this.deviceId),
       'devices list': () => identities.list({ limit: PAGE }),

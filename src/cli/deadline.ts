@@ -48,3 +48,9 @@ function durationOf(text: string): number | undefined {
     return undefined;
   }
 }
+
+/** The same as the protocol carries it. */
+export function readProtoDuration(option: string, text: string): { seconds: bigint; nanos: number } {
+  const milliseconds = readDuration(option, text);
+  return { seconds: BigInt(Math.floor(milliseconds / 1000)), nanos: (milliseconds % 1000) * 1_000_000 };
+}

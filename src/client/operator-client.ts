@@ -68,6 +68,10 @@ import {
   RetireRootRequest,
   type RetireRootResponse,
 } from '../generated/palyra/controlplane/v1/ca.js';
+import {
+  WatchNodePairingRequestsRequest,
+  type WatchNodePairingRequestsResponse,
+} from '../generated/palyra/controlplane/v1/pairing_watch.js';
 import type { Endpoint } from './grpc/endpoint.js';
 import { openPinnedChannel } from './grpc/pinned-channel.js';
 import type { GrpcTarget } from './grpc/secure-target.js';
@@ -306,6 +310,18 @@ export class OperatorClient {
 
   async confirmClock(request: DeepPartial<ConfirmClockRequest> = {}): Promise<ConfirmClockResponse> {
     return this.#call(ControlPlaneService.confirmClock, ConfirmClockRequest.fromPartial(request));
+  }
+
+  /** Pending requests and then changes, or changes behind a sequence; without a deadline, until the caller stops. */
+  async *watchNodePairingRequests(
+    request: DeepPartial<WatchNodePairingRequestsRequest> = {},
+  ): AsyncGenerator<WatchNodePairingRequestsResponse, void, undefined> {
+    yield* serverStreamCall(
+      { client: this.#client, target: this.target },
+      ControlPlaneService.watchNodePairingRequests,
+      WatchNodePairingRequestsRequest.fromPartial(request),
+      { ...this.#callOptions(), signal: this.options.signal },
+    );
   }
 
   async getStatus(): Promise<GetStatusResponse> {

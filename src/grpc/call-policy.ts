@@ -33,6 +33,7 @@ const controlPlane: Record<MethodNames<ControlPlaneService>, CallPolicy> = {
   WithdrawPairingCode: approver,
   ListNodePairingRequests: viewer,
   GetNodePairingRequest: viewer,
+  WatchNodePairingRequests: viewer,
   ApproveNodePairingRequest: { ...approver, work: 'issuance' },
   RejectNodePairingRequest: approver,
   ListDevices: viewer,

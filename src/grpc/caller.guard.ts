@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { DomainError } from '../errors/domain-error.js';
-import { type Caller, roleAllows } from '../operators/caller.js';
+import { type Caller, type OperatorRole, roleAllows } from '../operators/caller.js';
 import { QuicContext } from '../quic/quic-context.js';
 import { SERVICE_HOLDS } from '../runtime.js';
 import type { ServiceHolds } from '../service-holds/service-holds.js';
@@ -54,13 +54,17 @@ export function authorize(path: string, caller: Caller): void {
       'this call needs an operator; send `authorization: Bearer <operator token>`',
     );
   }
-  if (!roleAllows(caller.role, policy.role)) {
-    throw new DomainError(
-      'forbidden',
-      'ROLE_REQUIRED',
-      `this call needs the role ${policy.role}; you have ${caller.role}. Ask an admin`,
-    );
-  }
+  requireRole(caller.role, policy.role);
+}
+
+/** @throws DomainError `forbidden` with ROLE_REQUIRED when `role` does not include `needed`. */
+export function requireRole(role: OperatorRole, needed: OperatorRole): void {
+  if (roleAllows(role, needed)) return;
+  throw new DomainError(
+    'forbidden',
+    'ROLE_REQUIRED',
+    `this call needs the role ${needed}; you have ${role}. Ask an admin`,
+  );
 }
 
 /** An operator learns that somebody has to act first, a device that it may come again. */

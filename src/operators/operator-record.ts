@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { decodeJsonRecord, encodeJsonRecord } from '../secret-store/json-record.js';
-import { OPERATOR_ROLES, type OperatorRole } from './caller.js';
+import type { SecretReader } from '../secret-store/secret-store.js';
+import { OPERATOR_ROLES, type OperatorRole, roleAllows } from './caller.js';
 
 export const OPERATOR_RECORD_PREFIX = 'operator/';
 export const operatorRecordName = (operatorId: string): string => `${OPERATOR_RECORD_PREFIX}${operatorId}`;
@@ -27,4 +28,14 @@ export function encodeOperatorRecord(record: OperatorRecord): Buffer {
 export function decodeOperatorRecord(operatorId: string, sealed: Buffer): OperatorRecord {
   const { v: _version, ...record } = decodeJsonRecord(operatorRecordName(operatorId), schema, sealed);
   return record;
+}
+
+/** Whether an operator is still there and its role, as it is now, includes `role`. */
+export async function operatorMay(
+  secrets: SecretReader,
+  operatorId: string,
+  role: OperatorRole,
+): Promise<boolean> {
+  const sealed = await secrets.read(operatorRecordName(operatorId));
+  return sealed !== undefined && roleAllows(decodeOperatorRecord(operatorId, sealed).role, role);
 }

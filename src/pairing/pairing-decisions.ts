@@ -7,8 +7,8 @@ import { DomainError, wrongState } from '../errors/domain-error.js';
 import { verifyDeviceCsr } from '../identity/device-csr.js';
 import { deviceCertificate } from '../identity/device-identity.js';
 import { enrolDevice, enrolmentOutlook } from '../identity/enrolment.js';
-import { type OperatorCaller, actorOf, roleAllows } from '../operators/caller.js';
-import { decodeOperatorRecord, operatorRecordName } from '../operators/operator-record.js';
+import { type OperatorCaller, actorOf } from '../operators/caller.js';
+import { operatorMay } from '../operators/operator-record.js';
 import type { NodeConnections } from '../quic/node-connections.js';
 import { corruptRecord } from '../secret-store/json-record.js';
 import type { Clock } from '../time/clock.js';
@@ -191,9 +191,7 @@ function minterMayNotApprove(): DomainError {
 /** Whether the operator who minted a code is still there and may approve. */
 async function mayApprove(unit: Unit, actor: string): Promise<boolean> {
   const [kind, operatorId = ''] = actor.split('/');
-  if (kind !== 'operator') return false;
-  const sealed = await unit.secrets.read(operatorRecordName(operatorId));
-  return sealed !== undefined && roleAllows(decodeOperatorRecord(operatorId, sealed).role, 'approver');
+  return kind === 'operator' && (await operatorMay(unit.secrets, operatorId, 'approver'));
 }
 
 async function requestRow(unit: Unit, requestId: string): Promise<PairingRequestRow> {

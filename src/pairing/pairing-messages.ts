@@ -1,5 +1,8 @@
 import { malformed } from '../errors/domain-error.js';
+import type { Duration } from '../generated/google/protobuf/duration.js';
+import type { ListNodePairingRequestsRequest } from '../generated/palyra/controlplane/v1/control_plane.js';
 import {
+  ClientKind as ProtoClientKind,
   type NodePairingRequest,
   type PairingCode,
   PairingCodeKind,
@@ -7,11 +10,12 @@ import {
   PairingState,
 } from '../generated/palyra/controlplane/v1/pairing.js';
 import { clientKindFromProto, clientKindToProto } from '../identity/client-kind-message.js';
+import type { ClientKind } from '../identity/device-identity.js';
 import { fingerprintWords, identityFingerprint } from '../identity/fingerprint.js';
 import type { CodePolicy } from './code-policy.js';
 import type { LivePairingCode } from './pairing-codes.js';
 import type { PairingRequestRow, PairingRequestState } from './pairing.entity.js';
-import type { QueuedRequest } from './pairing-queue.js';
+import type { QueuedRequest, RequestFilter } from './pairing-queue.js';
 
 /** Between the words of the domain and those of the proto. */
 
@@ -55,12 +59,7 @@ export function policyFromProto(policy: PairingCodePolicy | undefined): Partial<
     ...(uses === 0 ? {} : { uses }),
     preApproved,
     deviceIdPattern,
-    clientKinds: clientKinds.map((kind) => {
-      const word = clientKindFromProto(kind);
-      if (word === undefined)
-        throw malformed('INVALID_CLIENT_KIND', 'a kind of client in the policy is none');
-      return word;
-    }),
+    clientKinds: clientKinds.map(kindOf),
   };
 }
 
@@ -82,7 +81,9 @@ export function codeToProto(code: LivePairingCode): PairingCode {
   };
 }
 
-export function requestToProto({ row, record, conflict, knownDevice }: QueuedRequest): NodePairingRequest {
+/** `mayMint`: whether the caller may mint codes, and so see the ids of live ones. */
+export function requestToProto(request: QueuedRequest, mayMint: boolean): NodePairingRequest {
+  const { row, record, conflict, knownDevice, knownIdentity, facts: known } = request;
   // While a decision is due, what the operator decides on is the sealed record; the row alone could be forged.
   const facts = record ?? row;
   return {
@@ -94,13 +95,46 @@ export function requestToProto({ row, record, conflict, knownDevice }: QueuedReq
     platform: facts.platform,
     ...fingerprint(record === undefined ? row.identityFingerprint : identityFingerprint(record.identityKey)),
     sourceAddress: facts.sourceAddress,
-    codeId: facts.codeId,
+    codeId: request.codeIsLive && !mayMint ? '' : facts.codeId,
     codeCreatedBy: facts.codeCreatedBy,
     createTime: new Date(facts.createdAt),
     expireTime: new Date(facts.expiresAt),
     conflict: conflict ?? '',
     knownDevice,
+    knownIdentityFingerprint:
+      knownIdentity === undefined
+        ? Buffer.alloc(0)
+        : Buffer.from(identityFingerprint(knownIdentity.identityKey), 'hex'),
+    keyDeviceId: known?.keyOwner ?? '',
+    deviceIdRevoked: known?.deviceIdRevoked ?? false,
+    keyRevoked: known?.keyRevoked ?? false,
   };
+}
+
+/** Throws `malformed` for a state or kind that is none, and for an age that is no duration. */
+export function filterFromProto(request: ListNodePairingRequestsRequest): RequestFilter {
+  const state = stateFromProto(request.state);
+  const { clientKind, codeId, minAge, maxAge } = request;
+  return {
+    ...(state === undefined ? {} : { state }),
+    ...(clientKind === ProtoClientKind.CLIENT_KIND_UNSPECIFIED ? {} : { clientKind: kindOf(clientKind) }),
+    ...(codeId === '' ? {} : { codeId }),
+    ...(minAge === undefined ? {} : { minAgeMs: ageOf(minAge) }),
+    ...(maxAge === undefined ? {} : { maxAgeMs: ageOf(maxAge) }),
+  };
+}
+
+function kindOf(kind: ProtoClientKind): ClientKind {
+  const word = clientKindFromProto(kind);
+  if (word === undefined) throw malformed('INVALID_CLIENT_KIND', 'the kind of client is none');
+  return word;
+}
+
+function ageOf(age: Duration): number {
+  const milliseconds = Number(age.seconds) * 1000 + age.nanos / 1_000_000;
+  if (!Number.isSafeInteger(milliseconds) || milliseconds < 0)
+    throw malformed('INVALID_AGE', 'an age is whole milliseconds, and not negative');
+  return milliseconds;
 }
 
 function fingerprint(hex: string): Pick<NodePairingRequest, 'identityFingerprint' | 'fingerprintWords'> {

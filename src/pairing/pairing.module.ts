@@ -1,6 +1,7 @@
 import { Logger, Module } from '@nestjs/common';
 import { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { Settings } from '../config/settings.js';
+import type { Store } from '../database/open-store.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import { DoorAddresses, advertisedEndpoints } from '../door-addresses.js';
 import { IdentityModule } from '../identity/identity.module.js';
@@ -12,6 +13,7 @@ import {
   COMMITTED_READER,
   SERVICE_HOLDS,
   SETTINGS,
+  STORE,
   STORE_TIME,
   type StoreTimeSource,
   UNIT_OF_WORK,
@@ -30,6 +32,7 @@ import { PairingDecisions } from './pairing-decisions.js';
 import { PairingQueue } from './pairing-queue.js';
 import { PairingServer } from './pairing-server.js';
 import { RequestChanges } from './request-changes.js';
+import { RequestWatch } from './request-watch.js';
 import { StartLimits } from './start-limits.js';
 
 /** Codes, handshake, queue, decisions and collection. */
@@ -112,8 +115,20 @@ import { StartLimits } from './start-limits.js';
     },
     {
       provide: PairingQueue,
-      inject: [COMMITTED_READER],
-      useFactory: (committed: CommittedReader): PairingQueue => new PairingQueue(committed),
+      inject: [COMMITTED_READER, CLOCK],
+      useFactory: (committed: CommittedReader, clock: Clock): PairingQueue =>
+        new PairingQueue(committed, clock),
+    },
+    {
+      provide: RequestWatch,
+      inject: [PairingQueue, STORE],
+      useFactory: (queue: PairingQueue, store: Store): RequestWatch =>
+        new RequestWatch({
+          queue,
+          entries: (options) => store.auditLog.entries(options),
+          storeTime: () => store.storeTime(),
+          onCommit: (listener) => store.onCommit(listener),
+        }),
     },
     {
       provide: PairingDecisions,

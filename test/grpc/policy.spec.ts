@@ -21,6 +21,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   WithdrawPairingCode: 'approver',
   ListNodePairingRequests: 'viewer',
   GetNodePairingRequest: 'viewer',
+  WatchNodePairingRequests: 'viewer',
   ApproveNodePairingRequest: 'approver',
   RejectNodePairingRequest: 'approver',
   ListDevices: 'viewer',

@@ -401,7 +401,7 @@ describe('an operator', () => {
         { platform: 'forged', deviceId: 'X', identityFingerprint: '0'.repeat(64) },
       );
     });
-    const shown = requestToProto(await world.queue.get(device.requestId));
+    const shown = requestToProto(await world.queue.get(device.requestId), true);
     expect(shown).toMatchObject({ platform: 'linux-x64', deviceId: device.deviceId });
     const fingerprint = identityFingerprint(rawIdentityKey(device.identityKey));
     expect(shown.identityFingerprint.toString('hex')).toBe(fingerprint);

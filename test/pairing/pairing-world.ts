@@ -150,7 +150,7 @@ export class PairingWorld {
         welcomeFields: () => cluster.welcomeFields(),
         requestTtlMs: REQUEST_TTL_MS,
       }),
-      new PairingQueue(committed),
+      new PairingQueue(committed, clock),
       decisions,
       new Collection({
         unitOfWork,

@@ -6,7 +6,7 @@ import {
 import { PairingCodeKind, type PairingCodePolicy } from '../../generated/palyra/controlplane/v1/pairing.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
-import { readDuration } from '../deadline.js';
+import { readProtoDuration } from '../deadline.js';
 import { clientKindWord, readClientKinds } from '../enum-word.js';
 import { readCount } from '../number-option.js';
 import { type OperatorSession, withOperatorSession } from '../operator-session.js';
@@ -35,7 +35,7 @@ export async function mintCode(context: CliContext, options: CodeOptions): Promi
     kind: isLink ? PairingCodeKind.PAIRING_CODE_KIND_LINK : PairingCodeKind.PAIRING_CODE_KIND_PIN,
     linkEndpoint: options.linkEndpoint === undefined ? '' : requireEndpoint(options.linkEndpoint).text,
     policy: policyOf(options),
-    ...(options.ttl === undefined ? {} : { ttl: durationOf(readDuration('--ttl', options.ttl)) }),
+    ...(options.ttl === undefined ? {} : { ttl: readProtoDuration('--ttl', options.ttl) }),
   };
   const file = options.qrFile === undefined ? undefined : await QrFile.reserve(options.qrFile);
   try {
@@ -84,8 +84,4 @@ function policyFields(policy: PairingCodePolicy | undefined): [string, string][]
     fields.push(['only kinds', policy.clientKinds.map(clientKindWord).join(', ')]);
   if (policy.deviceIdPattern !== '') fields.push(['only ids', policy.deviceIdPattern]);
   return fields;
-}
-
-function durationOf(milliseconds: number): { seconds: bigint; nanos: number } {
-  return { seconds: BigInt(Math.floor(milliseconds / 1000)), nanos: (milliseconds % 1000) * 1_000_000 };
 }

@@ -5,6 +5,7 @@ import type { ApproveOptions } from './approve.js';
 import type { CodeOptions } from './code.js';
 import type { ListOptions } from './list.js';
 import type { PairOptions } from './pair.js';
+import type { WatchOptions } from './watch.js';
 
 export function addPairingCommands(program: Command, context: CliContext): void {
   const pairing = program.command('pairing').description('let devices in: codes, requests, decisions');
@@ -53,9 +54,20 @@ function addRequests(pairing: Command, context: CliContext): void {
   withOperator(pairing.command('list'))
     .description('list pairing requests, newest first')
     .option('--state <state>', 'only pending_approval, approved, completed, rejected or expired')
+    .option('--client-kind <kind>', 'only from this kind of client')
+    .option('--code <code-id>', 'only what came with this code')
+    .option('--min-age <duration>', 'only those begun at least so long ago')
+    .option('--max-age <duration>', 'only those begun at most so long ago')
     .action(async (options: ListOptions) => {
       const { listRequests } = await import('./list.js');
       await listRequests(context, options);
+    });
+  withOperator(pairing.command('watch'))
+    .description('show the requests that wait, and then each that changes')
+    .option('--after <sequence>', 'only changes behind this sequence, which an earlier watch told')
+    .action(async (options: WatchOptions) => {
+      const { watchRequests } = await import('./watch.js');
+      await watchRequests(context, options);
     });
   withOperator(pairing.command('show <request-id>'))
     .description('show one request with the words to compare')

@@ -13,11 +13,16 @@ export function requestFields(request: NodePairingRequest, now: number): [string
     ['kind', clientKindWord(request.clientKind)],
     ['platform', `${request.platform} (as the device says)`],
     ['from', request.sourceAddress],
-    ['code', `${request.codeId} of ${request.codeCreatedBy}`],
+    ['code', `${request.codeId === '' ? '(still live)' : request.codeId} of ${request.codeCreatedBy}`],
     ['begun', timeText(request.createTime, now)],
     ['ends', timeText(request.expireTime, now)],
   ];
   if (request.conflict !== '') fields.push(['conflict', request.conflict]);
+  const known = request.knownIdentityFingerprint.toString('hex');
+  if (request.conflict === 'IDENTITY_CHANGED') fields.push(['would replace', known]);
+  if (request.keyDeviceId !== '') fields.push(['key is that of', request.keyDeviceId]);
+  if (request.deviceIdRevoked) fields.push(['revoked', 'the device id']);
+  if (request.keyRevoked) fields.push(['revoked', 'the identity key']);
   if (request.decidedBy === '') return fields;
   fields.push(
     ['decided', `by ${request.decidedBy}, ${timeText(request.decideTime, now)}`],

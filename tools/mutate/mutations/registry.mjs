@@ -7,6 +7,7 @@ const OVERLAP = 'DESIGN §7';
 const SEALED_DECIDES = 'DESIGN §4';
 
 const services = 'test/pairing/pairing-services.spec.ts';
+const watch = 'test/pairing/request-watch.spec.ts';
 const policies = 'test/pairing/code-policies.spec.ts';
 const succession = 'src/identity/certificate-succession.spec.ts';
 
@@ -85,6 +86,33 @@ export const registry = [
       ],
     ],
   ),
+  ...inFile('src/pairing/pairing-messages.ts', { rule: DECIDE, test: watch, only: 'may mint' }, [
+    [
+      'a viewer sees the ids of codes that live',
+      'codeId: request.codeIsLive && !mayMint ? ',
+      'codeId: false ? ',
+    ],
+  ]),
+  ...inFile('src/pairing/request-watch.ts', { rule: 'DESIGN §1', test: watch }, [
+    [
+      'a watch outlives its credential',
+      '  if (await mayLook()) return;\n',
+      '  return;\n',
+      { only: 'with the credential' },
+    ],
+    [
+      'a watch of a store that was set back goes on',
+      '    if (after > now) {',
+      '    if (false) {',
+      { only: 'where the store is not' },
+    ],
+    [
+      'a watch misses what the log has no more',
+      'if (next !== undefined && next.sequence !== after + 1) {',
+      'if (false) {',
+      { only: 'where the store is not' },
+    ],
+  ]),
   ...inFile('src/identity/enrolment.ts', { rule: DECIDE, test: services }, [
     [
       'a revoked device id comes back',

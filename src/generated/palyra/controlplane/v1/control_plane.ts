@@ -49,6 +49,9 @@ import { ListCertificatesRequest, ListCertificatesResponse } from "./certificate
 import { ConfirmClockRequest, ConfirmClockResponse, GetClockRequest, GetClockResponse } from "./clock.js";
 import { Device, DeviceState, deviceStateFromJSON, deviceStateToJSON } from "./device.js";
 import {
+  ClientKind,
+  clientKindFromJSON,
+  clientKindToJSON,
   NodePairingRequest,
   PairingCode,
   PairingCodeKind,
@@ -59,6 +62,7 @@ import {
   pairingStateFromJSON,
   pairingStateToJSON,
 } from "./pairing.js";
+import { WatchNodePairingRequestsRequest, WatchNodePairingRequestsResponse } from "./pairing_watch.js";
 import { PruneStoreRequest, PruneStoreResponse } from "./prune.js";
 import {
   RekeyStoreDataRequest,
@@ -123,6 +127,13 @@ export interface ListNodePairingRequestsRequest {
   pageSize: number;
   /** From the page before; empty for the first. */
   pageToken: string;
+  /** Only from this kind of client; all if unspecified. */
+  clientKind: ClientKind;
+  /** Only those that came with this code; takes the role approver, since it would tell which codes live. */
+  codeId: string;
+  /** Only those begun at least, and at most, so long ago. */
+  minAge: Duration | undefined;
+  maxAge: Duration | undefined;
 }
 
 export interface ListNodePairingRequestsResponse {
@@ -797,7 +808,7 @@ export const WithdrawPairingCodeResponse: MessageFns<WithdrawPairingCodeResponse
 };
 
 function createBaseListNodePairingRequestsRequest(): ListNodePairingRequestsRequest {
-  return { state: 0, pageSize: 0, pageToken: "" };
+  return { state: 0, pageSize: 0, pageToken: "", clientKind: 0, codeId: "", minAge: undefined, maxAge: undefined };
 }
 
 export const ListNodePairingRequestsRequest: MessageFns<ListNodePairingRequestsRequest> = {
@@ -810,6 +821,18 @@ export const ListNodePairingRequestsRequest: MessageFns<ListNodePairingRequestsR
     }
     if (message.pageToken !== "") {
       writer.uint32(26).string(message.pageToken);
+    }
+    if (message.clientKind !== 0) {
+      writer.uint32(32).int32(message.clientKind);
+    }
+    if (message.codeId !== "") {
+      writer.uint32(42).string(message.codeId);
+    }
+    if (message.minAge !== undefined) {
+      Duration.encode(message.minAge, writer.uint32(50).fork()).join();
+    }
+    if (message.maxAge !== undefined) {
+      Duration.encode(message.maxAge, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -851,6 +874,38 @@ export const ListNodePairingRequestsRequest: MessageFns<ListNodePairingRequestsR
             message.pageToken = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.clientKind = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.codeId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.minAge = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.maxAge = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -876,6 +931,26 @@ export const ListNodePairingRequestsRequest: MessageFns<ListNodePairingRequestsR
         : isSet(object.page_token)
         ? globalThis.String(object.page_token)
         : "",
+      clientKind: isSet(object.clientKind)
+        ? clientKindFromJSON(object.clientKind)
+        : isSet(object.client_kind)
+        ? clientKindFromJSON(object.client_kind)
+        : 0,
+      codeId: isSet(object.codeId)
+        ? globalThis.String(object.codeId)
+        : isSet(object.code_id)
+        ? globalThis.String(object.code_id)
+        : "",
+      minAge: isSet(object.minAge)
+        ? Duration.fromJSON(object.minAge)
+        : isSet(object.min_age)
+        ? Duration.fromJSON(object.min_age)
+        : undefined,
+      maxAge: isSet(object.maxAge)
+        ? Duration.fromJSON(object.maxAge)
+        : isSet(object.max_age)
+        ? Duration.fromJSON(object.max_age)
+        : undefined,
     };
   },
 
@@ -890,6 +965,18 @@ export const ListNodePairingRequestsRequest: MessageFns<ListNodePairingRequestsR
     if (message.pageToken !== "") {
       obj.pageToken = message.pageToken;
     }
+    if (message.clientKind !== 0) {
+      obj.clientKind = clientKindToJSON(message.clientKind);
+    }
+    if (message.codeId !== "") {
+      obj.codeId = message.codeId;
+    }
+    if (message.minAge !== undefined) {
+      obj.minAge = Duration.toJSON(message.minAge);
+    }
+    if (message.maxAge !== undefined) {
+      obj.maxAge = Duration.toJSON(message.maxAge);
+    }
     return obj;
   },
 
@@ -901,6 +988,14 @@ export const ListNodePairingRequestsRequest: MessageFns<ListNodePairingRequestsR
     message.state = object.state ?? 0;
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.clientKind = object.clientKind ?? 0;
+    message.codeId = object.codeId ?? "";
+    message.minAge = (object.minAge !== undefined && object.minAge !== null)
+      ? Duration.fromPartial(object.minAge)
+      : undefined;
+    message.maxAge = (object.maxAge !== undefined && object.maxAge !== null)
+      ? Duration.fromPartial(object.maxAge)
+      : undefined;
     return message;
   },
 };
@@ -2831,6 +2926,23 @@ export const ControlPlaneService = {
     responseDeserialize: (value: Buffer): GetNodePairingRequestResponse => GetNodePairingRequestResponse.decode(value),
   },
   /**
+   * Streams the requests that are pending and then each that changes, as it is then; goes on from a sequence. Ends with
+   * UNAUTHENTICATED when the credential of the call ends. Role: viewer.
+   */
+  watchNodePairingRequests: {
+    path: "/palyra.controlplane.v1.ControlPlane/WatchNodePairingRequests" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchNodePairingRequestsRequest): Buffer =>
+      Buffer.from(WatchNodePairingRequestsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchNodePairingRequestsRequest =>
+      WatchNodePairingRequestsRequest.decode(value),
+    responseSerialize: (value: WatchNodePairingRequestsResponse): Buffer =>
+      Buffer.from(WatchNodePairingRequestsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchNodePairingRequestsResponse =>
+      WatchNodePairingRequestsResponse.decode(value),
+  },
+  /**
    * Approves: issues the certificate and enrols the device. The same decision again answers the same; after a rejection
    * FAILED_PRECONDITION with ALREADY_DECIDED. Role: approver.
    */
@@ -3133,6 +3245,14 @@ export interface ControlPlaneServer extends UntypedServiceImplementation {
   /** One request. Role: viewer. */
   getNodePairingRequest: handleUnaryCall<GetNodePairingRequestRequest, GetNodePairingRequestResponse>;
   /**
+   * Streams the requests that are pending and then each that changes, as it is then; goes on from a sequence. Ends with
+   * UNAUTHENTICATED when the credential of the call ends. Role: viewer.
+   */
+  watchNodePairingRequests: handleServerStreamingCall<
+    WatchNodePairingRequestsRequest,
+    WatchNodePairingRequestsResponse
+  >;
+  /**
    * Approves: issues the certificate and enrols the device. The same decision again answers the same; after a rejection
    * FAILED_PRECONDITION with ALREADY_DECIDED. Role: approver.
    */
@@ -3298,6 +3418,19 @@ export interface ControlPlaneClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetNodePairingRequestResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Streams the requests that are pending and then each that changes, as it is then; goes on from a sequence. Ends with
+   * UNAUTHENTICATED when the credential of the call ends. Role: viewer.
+   */
+  watchNodePairingRequests(
+    request: WatchNodePairingRequestsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchNodePairingRequestsResponse>;
+  watchNodePairingRequests(
+    request: WatchNodePairingRequestsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchNodePairingRequestsResponse>;
   /**
    * Approves: issues the certificate and enrols the device. The same decision again answers the same; after a rejection
    * FAILED_PRECONDITION with ALREADY_DECIDED. Role: approver.

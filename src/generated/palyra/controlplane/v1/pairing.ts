@@ -224,7 +224,7 @@ export interface NodePairingRequest {
   fingerprintWords: string[];
   /** Address from which the device paired. */
   sourceAddress: string;
-  /** The code that was used, and who minted it. */
+  /** The code that was used, and who minted it. The id of a code that still lives is shown only to those who may mint. */
   codeId: string;
   codeCreatedBy: string;
   createTime:
@@ -242,6 +242,16 @@ export interface NodePairingRequest {
   decidedBy: string;
   decideTime: Date | undefined;
   reason: string;
+  /**
+   * While pending: the fingerprint of the key that the device id has now; empty when the id is not known. It differs from
+   * identity_fingerprint where approval would replace that identity.
+   */
+  knownIdentityFingerprint: Buffer;
+  /** While pending: another device id to which the identity key belongs. */
+  keyDeviceId: string;
+  /** While pending: what of it was revoked and not cleared. */
+  deviceIdRevoked: boolean;
+  keyRevoked: boolean;
 }
 
 function createBasePairingCodePolicy(): PairingCodePolicy {
@@ -622,6 +632,10 @@ function createBaseNodePairingRequest(): NodePairingRequest {
     decidedBy: "",
     decideTime: undefined,
     reason: "",
+    knownIdentityFingerprint: Buffer.alloc(0),
+    keyDeviceId: "",
+    deviceIdRevoked: false,
+    keyRevoked: false,
   };
 }
 
@@ -677,6 +691,18 @@ export const NodePairingRequest: MessageFns<NodePairingRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(138).string(message.reason);
+    }
+    if (message.knownIdentityFingerprint.length !== 0) {
+      writer.uint32(146).bytes(message.knownIdentityFingerprint);
+    }
+    if (message.keyDeviceId !== "") {
+      writer.uint32(154).string(message.keyDeviceId);
+    }
+    if (message.deviceIdRevoked !== false) {
+      writer.uint32(160).bool(message.deviceIdRevoked);
+    }
+    if (message.keyRevoked !== false) {
+      writer.uint32(168).bool(message.keyRevoked);
     }
     return writer;
   },
@@ -830,6 +856,38 @@ export const NodePairingRequest: MessageFns<NodePairingRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.knownIdentityFingerprint = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.keyDeviceId = reader.string();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.deviceIdRevoked = reader.bool();
+            continue;
+          }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.keyRevoked = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -913,6 +971,26 @@ export const NodePairingRequest: MessageFns<NodePairingRequest> = {
         ? fromJsonTimestamp(object.decide_time)
         : undefined,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      knownIdentityFingerprint: isSet(object.knownIdentityFingerprint)
+        ? Buffer.from(bytesFromBase64(object.knownIdentityFingerprint))
+        : isSet(object.known_identity_fingerprint)
+        ? Buffer.from(bytesFromBase64(object.known_identity_fingerprint))
+        : Buffer.alloc(0),
+      keyDeviceId: isSet(object.keyDeviceId)
+        ? globalThis.String(object.keyDeviceId)
+        : isSet(object.key_device_id)
+        ? globalThis.String(object.key_device_id)
+        : "",
+      deviceIdRevoked: isSet(object.deviceIdRevoked)
+        ? globalThis.Boolean(object.deviceIdRevoked)
+        : isSet(object.device_id_revoked)
+        ? globalThis.Boolean(object.device_id_revoked)
+        : false,
+      keyRevoked: isSet(object.keyRevoked)
+        ? globalThis.Boolean(object.keyRevoked)
+        : isSet(object.key_revoked)
+        ? globalThis.Boolean(object.key_revoked)
+        : false,
     };
   },
 
@@ -969,6 +1047,18 @@ export const NodePairingRequest: MessageFns<NodePairingRequest> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.knownIdentityFingerprint.length !== 0) {
+      obj.knownIdentityFingerprint = base64FromBytes(message.knownIdentityFingerprint);
+    }
+    if (message.keyDeviceId !== "") {
+      obj.keyDeviceId = message.keyDeviceId;
+    }
+    if (message.deviceIdRevoked !== false) {
+      obj.deviceIdRevoked = message.deviceIdRevoked;
+    }
+    if (message.keyRevoked !== false) {
+      obj.keyRevoked = message.keyRevoked;
+    }
     return obj;
   },
 
@@ -994,6 +1084,10 @@ export const NodePairingRequest: MessageFns<NodePairingRequest> = {
     message.decidedBy = object.decidedBy ?? "";
     message.decideTime = object.decideTime ?? undefined;
     message.reason = object.reason ?? "";
+    message.knownIdentityFingerprint = object.knownIdentityFingerprint ?? Buffer.alloc(0);
+    message.keyDeviceId = object.keyDeviceId ?? "";
+    message.deviceIdRevoked = object.deviceIdRevoked ?? false;
+    message.keyRevoked = object.keyRevoked ?? false;
     return message;
   },
 };
