@@ -1,15 +1,17 @@
 import Database from 'better-sqlite3';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { requireEndpoint } from '../../src/client/grpc/endpoint.js';
 import { OperatorClient } from '../../src/client/operator-client.js';
 import { operatorCredential } from '../../src/client/operator-credential.js';
 import { formatOperatorToken, parseOperatorToken } from '../../src/operators/token.js';
-import { timeLimit } from '../scale.js';
 import { TestDevice, approving, failureOf, mintPin, pairedDevice, reasonOf } from './paired-device.js';
 import { type Finished, objectsOf, palyra } from './palyra-command.js';
 import { ServiceProcess } from './service-process.js';
+
+// Starts processes, which takes long on a busy machine.
+jest.setTimeout(90_000);
 
 /** The keys of a running service in the hands of an operator, and its tables in those of somebody who can write them. */
 describe('the store of a running service', () => {
@@ -17,14 +19,11 @@ describe('the store of a running service', () => {
   let operator: OperatorClient;
   const devices: TestDevice[] = [];
 
-  beforeAll(
-    async () => {
-      service = await ServiceProcess.start({ PALYRA_PAIRING_STARTS_PER_MINUTE_PER_ADDRESS: '1000' });
-      operator = await service.operator();
-      devices.push(await pairedDevice(service, operator));
-    },
-    timeLimit(60_000, 1),
-  );
+  beforeAll(async () => {
+    service = await ServiceProcess.start({ PALYRA_PAIRING_STARTS_PER_MINUTE_PER_ADDRESS: '1000' });
+    operator = await service.operator();
+    devices.push(await pairedDevice(service, operator));
+  });
 
   afterAll(async () => {
     for (const device of devices) await device.remove();
