@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
+import { verifyCsr } from '../../src/ca/csr.js';
+import { DomainError } from '../../src/errors/domain-error.js';
 import { Collection } from '../../src/pairing/collection.js';
 import { PairingHousekeeping } from '../../src/pairing/housekeeping.js';
 import { RequestChanges } from '../../src/pairing/request-changes.js';
 import { ServiceHolds } from '../../src/service-holds/service-holds.js';
-import { PairingWorld, admin, refusal } from './pairing-world.js';
+import { PairingWorld, admin, newTestDevice, refusal } from './pairing-world.js';
 
 const DAY_MS = 86_400_000;
 
@@ -59,4 +62,20 @@ it('what a wrong clock takes for over neither expires nor goes, and a device is 
   await housekeeping.run();
   const after = (await world.actions()).slice(before.length).sort();
   expect(after).toEqual(['pairing.code_expired', 'pairing.expired', 'pairing.expired']);
+});
+
+it('the CA itself asks before each signature', async () => {
+  const held = (): never => {
+    throw new DomainError('unavailable', 'TEST_HOLD', 'wait');
+  };
+  const { authority, clock, temporary } = world;
+  const { trustDomain } = authority;
+  const stopped = await temporary.store.unitOfWork.run((unit) =>
+    CertificateAuthority.createOrLoad(unit, { trustDomain, clock, requireIssuance: held }),
+  );
+  const { deviceId, csr } = newTestDevice();
+  const order = { deviceId, csr: verifyCsr(csr), lifetimeMs: DAY_MS };
+  expect((await refusal(stopped.issueDeviceCertificate(order))).reason).toBe('TEST_HOLD');
+  const server = stopped.issueControlPlaneCertificate({ names: [], lifetimeMs: DAY_MS });
+  expect((await refusal(server)).reason).toBe('TEST_HOLD');
 });

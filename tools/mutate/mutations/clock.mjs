@@ -4,6 +4,7 @@ const CLOCK = 'DESIGN §3, Clock';
 
 const rule = 'src/time/clock-rule.spec.ts';
 const service = 'test/service/clock.spec.ts';
+const watch = 'test/service/clock-watch.spec.ts';
 const held = 'test/pairing/held.spec.ts';
 const servers = 'test/ca/server-certificates.spec.ts';
 
@@ -31,9 +32,11 @@ export const clock = [
       'new ClockWatch(parts, 0, 0)',
     ],
     ['two clocks that differ are confirmed', 'if (adminsTimeMs !== undefined &&', 'if (false &&'],
+  ]),
+  ...inFile('src/time/clock-watch.ts', { rule: CLOCK, test: watch }, [
     ['a confirmed clock is not kept', '      await writeHighestTime(unit.secrets, now.wallMs);\n', ''],
   ]),
-  ...inFile('src/ca/certificate-authority.ts', { rule: CLOCK, test: service }, [
+  ...inFile('src/ca/certificate-authority.ts', { rule: CLOCK, test: held }, [
     ['nobody asks whether anything may be issued', "    this.#settings.requireIssuance?.('issuance');\n", ''],
   ]),
   ...inFile('src/ca/server-certificates.ts', { rule: CLOCK, test: servers }, [
