@@ -31,7 +31,7 @@ import {
   NodeServiceService,
 } from '../../src/generated/palyra/controlplane/v1/node_service.js';
 import { CallerGuard } from '../../src/grpc/caller.guard.js';
-import type { CallPolicy } from '../../src/grpc/call-policy.js';
+import { CALL_POLICY, type CallPolicy } from '../../src/grpc/call-policy.js';
 import { DomainErrorFilter } from '../../src/grpc/domain-error.filter.js';
 import { FAILURE_LOG, failureLog } from '../../src/grpc/failure-log.js';
 import { GrpcServer } from '../../src/grpc/grpc-server.js';
@@ -148,7 +148,7 @@ export class TestDoor {
       storeTime: { storeTime: () => ({ epoch: 1_700_000_000_000, sequence: 42 }) },
       descriptorSet: readFileSync('proto/descriptor-set.binpb'),
       shutdownGraceMs: settings.process.shutdownGrace,
-      nodeHandlers: () => options.nodeHandlers ?? ['node.health'],
+      nodeHandlers: () => options.nodeHandlers ?? nodeMethods,
       ...(options.policy === undefined ? {} : { policy: options.policy }),
     });
     const module = testModule(options, failures, this.holds);
@@ -221,6 +221,9 @@ export function statusOfCall(
     call.end();
   });
 }
+
+/** What devices call on QUIC. */
+const nodeMethods = [...CALL_POLICY].flatMap(([name, { caller }]) => (caller === 'device' ? [name] : []));
 
 export const ownMethods = [...Object.values(ControlPlaneService), ...Object.values(NodeServiceService)];
 
