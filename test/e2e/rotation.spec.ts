@@ -129,6 +129,8 @@ describe('a rotation under load', () => {
       expect((await waiting.attempt()).answers).toMatchObject([{ ok: true }]);
 
       const { client } = await sleeper!.connect();
+      // A client believes that it is in before the server has judged it: only an answer shows that it is.
+      expect((await client.health()).ok).toBe(true);
       const { closedConnections } = await operator.replaceCompromisedRoots({ reason: 'test' });
       expect(closedConnections).toBeGreaterThanOrEqual(1);
       expect((await client.closed).code).toBe(3);
