@@ -46,7 +46,7 @@ export const grpcAndHttp = [
       "  if (caller.kind === 'nobody') {\n    throw new DomainError(",
       "  if (caller.kind === 'nobody') {\n    return;\n    throw new DomainError(",
     ],
-    ['roles do not matter', 'if (!roleAllows(caller.role, policy.role)) {', 'if (false) {'],
+    ['roles do not matter', '  requireRole(caller.role, policy.role);\n', ''],
     ['the guard lets every gRPC call through', '      authorize(call.getPath(), callerOf(call));\n', ''],
     [
       'devices call what has no row for them',
@@ -78,12 +78,12 @@ export const grpcAndHttp = [
     'src/grpc/call-policy.ts',
     { rule: WHO, test: policy },
     [
-      ['ApproveNodePairingRequest', 'approver'],
-      ['RevokeDevice', 'approver'],
-      ['CreatePairingCode', 'approver'],
-      ['ClearDevice', 'admin'],
-      ['ListDevices', 'viewer'],
-    ].map(([rpc, role]) => [`${rpc} asks for no role`, `  ${rpc}: ${role},\n`, `  ${rpc}: nobody,\n`]),
+      ['ApproveNodePairingRequest', '{ ...approver,', '{ ...nobody,'],
+      ['RevokeDevice', 'approver,', 'nobody,'],
+      ['CreatePairingCode', '{ ...approver,', '{ ...nobody,'],
+      ['ClearDevice', 'admin,', 'nobody,'],
+      ['ListDevices', 'viewer,', 'nobody,'],
+    ].map(([rpc, row, open]) => [`${rpc} asks for no role`, `  ${rpc}: ${row}`, `  ${rpc}: ${open}`]),
   ),
   ...inFile('src/grpc/policy-check.ts', { rule: WHO, test: door, only: 'the start' }, [
     [
@@ -181,7 +181,7 @@ export const grpcAndHttp = [
     ],
     [
       'nobody asks who calls',
-      '        identifyCallers(operators, failures),\n',
+      '        identifyCallers(operators, failures, (peer, as) => {\n          this.#gate.prove(peer, as);\n        }),\n',
       '',
       { rule: WHO, test: callers, only: 'does not verify' },
     ],

@@ -78,8 +78,8 @@ export const quic = [
     ],
     [
       'a connection that was ended meanwhile is admitted',
-      "    if (this.#state !== 'deciding') return;\n    const decision",
-      '    const decision',
+      "    if (this.#state !== 'deciding') return;\n    const { clock, settings }",
+      '    const { clock, settings }',
       { only: 'while admission waits' },
     ],
     [

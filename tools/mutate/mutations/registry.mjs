@@ -190,8 +190,8 @@ export const registry = [
     ],
     [
       'an expired certificate is handed out',
-      'return until !== undefined && until > this.parts.clock.now();',
-      'return until !== undefined;',
+      '    if (until > this.parts.clock.now()) return true;\n',
+      '    if (until > 0) return true;\n',
       { only: 'a certificate' },
     ],
     [
@@ -229,7 +229,7 @@ export const registry = [
     ],
     [
       'what was proved outlives an expired request',
-      '  await unit.secrets.delete(requestRecordName(requestId));\n',
+      '  await unit.secrets.delete(requestRecordName(row.requestId));\n',
       '',
     ],
     ['a verifier outlives its code', '  await unit.secrets.delete(codeRecordName(codeId));\n', ''],

@@ -150,8 +150,8 @@ export const store = [
   ...inFile('src/secret-store/master-key.ts', { rule: STORE, test: openStore }, [
     [
       'a lost key file is made anew beside its store',
-      '(options.mayCreate ? await createKeyFile(path, options) : undefined);',
-      'await createKeyFile(path, options);',
+      "if (source.kind === 'default-key-file' && options.mayCreate) {",
+      "if (source.kind === 'default-key-file') {",
     ],
     ['a malformed key file is read', 'if (!KEY_FILE_CONTENT.test(text)) {', 'if (false) {'],
     ['a short passphrase is taken', 'if (passphrase.length < SHORTEST_PASSPHRASE_BYTES) {', 'if (false) {'],
