@@ -52,6 +52,15 @@ function tamper(change: (database: BetterSqlite3.Database) => void): void {
   database.close();
 }
 
+/** All rows of the closed database that make the store what it is. */
+function contents(): unknown {
+  const database = new BetterSqlite3(join(dataDir, 'palyra.db'));
+  const tables = ['store', 'secret', 'audit_entry', 'audit_head'];
+  const rows = tables.map((table) => database.prepare(`SELECT * FROM "${table}" ORDER BY 1`).all());
+  database.close();
+  return rows;
+}
+
 const file = (name: string): string => join(dataDir, name);
 const recordOf = async (store: Store): Promise<string | undefined> =>
   (await store.committed.secrets.read('cluster'))?.toString();
@@ -211,10 +220,12 @@ describe('the database', () => {
     ['an audit log without its head', 'DELETE FROM "audit_head"'],
     ['an audit head of another hash', `UPDATE "audit_head" SET "hash" = zeroblob(32)`],
     ["half of scrypt's parameters", 'UPDATE "store" SET "scrypt_n" = 32768'],
-  ])('says of %s that it is damaged', async (_what, damage) => {
+  ])('says of %s that it is damaged, and leaves it as it is', async (_what, damage) => {
     await makeStore();
     tamper((database) => database.exec(damage));
+    const damaged = contents();
     await expect(open()).rejects.toMatchObject({ kind: 'corrupt', reason: 'STORE_DAMAGED' });
+    expect(contents()).toEqual(damaged);
   });
 
   it('says of a file that is no database that it is damaged', async () => {

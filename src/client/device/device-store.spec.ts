@@ -130,6 +130,7 @@ describe('device store', () => {
     expect(await reasonOf(reader())).toBe('DEVICE_STORE_KEY_WRONG');
     await rm(join(directory, 'store.key'));
     expect(await reasonOf(reader())).toBe('STORE_KEY_MISSING');
+    expect(await readdir(directory)).not.toContain('store.key');
   });
 
   it('is finished by the next process when the first was killed while it made it', async () => {

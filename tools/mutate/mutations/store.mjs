@@ -149,9 +149,10 @@ export const store = [
   ]),
   ...inFile('src/secret-store/master-key.ts', { rule: STORE, test: openStore }, [
     [
-      'a lost key file is made anew beside its store',
+      'a device’s lost key file is made anew beside its store',
       "if (source.kind === 'default-key-file' && options.mayCreate) {",
       "if (source.kind === 'default-key-file') {",
+      { test: 'src/client/device/device-store.spec.ts' },
     ],
     ['a malformed key file is read', 'if (!KEY_FILE_CONTENT.test(text)) {', 'if (false) {'],
     ['a short passphrase is taken', 'if (passphrase.length < SHORTEST_PASSPHRASE_BYTES) {', 'if (false) {'],
@@ -190,6 +191,7 @@ export const store = [
   ]),
   ...inFile('src/database/open-store.ts', { rule: STORE, test: openStore }, [
     ['the directory is not judged', '  await requirePrivateDirectory(options.dataDir);\n', ''],
+    ['a lost key file is made anew beside its store', 'const given = exists\n', 'const given = false\n'],
     ['the lock is not taken', 'opened.lock = await ProcessLock.take(options.dataDir);', ''],
     [
       'the check record is not opened',
