@@ -20,6 +20,14 @@ export async function recordIssued(unit: Unit, signed: SignedCertificate): Promi
   return { ...signed, sequence: row.sequence };
 }
 
+/** Whether a certificate with this SHA-256 of its DER stands in the index. */
+export async function isIssued(
+  view: { readonly tables: Unit['tables'] },
+  fingerprint: string,
+): Promise<boolean> {
+  return view.tables.existsBy(CertificateRow, { fingerprint });
+}
+
 /**
  * Reads a certificate of the index by the SHA-256 of its DER; `undefined` when none was issued. Throws `corrupt` when the
  * row holds another certificate than it is indexed under.

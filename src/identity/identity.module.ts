@@ -3,7 +3,8 @@ import { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { Settings } from '../config/settings.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import { DeviceConnections } from '../quic/device-connections.js';
-import { CLOCK, COMMITTED_READER, SETTINGS, UNIT_OF_WORK } from '../runtime.js';
+import type { Store } from '../database/open-store.js';
+import { CLOCK, COMMITTED_READER, SETTINGS, STORE, UNIT_OF_WORK } from '../runtime.js';
 import type { Clock } from '../time/clock.js';
 import { DevicesController } from './devices.controller.js';
 import { IdentityManager } from './identity-manager.js';
@@ -27,7 +28,15 @@ import { Renewals } from './renewals.js';
     },
     {
       provide: Renewals,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, CertificateAuthority, DeviceConnections, SETTINGS],
+      inject: [
+        UNIT_OF_WORK,
+        COMMITTED_READER,
+        CLOCK,
+        CertificateAuthority,
+        DeviceConnections,
+        SETTINGS,
+        STORE,
+      ],
       useFactory: (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
@@ -35,6 +44,7 @@ import { Renewals } from './renewals.js';
         authority: CertificateAuthority,
         connections: DeviceConnections,
         { renewal, cluster }: Settings,
+        { restore }: Store,
       ): Renewals =>
         new Renewals({
           unitOfWork,
@@ -43,7 +53,11 @@ import { Renewals } from './renewals.js';
           authority,
           connections,
           limits: new RefusalLimits(renewal.refusalsPerMinutePerAddress, clock),
-          policy: { returnGraceMs: renewal.returnGrace, onConflict: renewal.onConflict },
+          policy: {
+            returnGraceMs: renewal.returnGrace,
+            onConflict: renewal.onConflict,
+            restoredAt: restore?.restoredAt ?? null,
+          },
           certificateLifetimeMs: cluster.certValidity,
         }),
     },

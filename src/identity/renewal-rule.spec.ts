@@ -14,7 +14,7 @@ const NOW = 1_780_000_000_000;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const GRACE = 30 * DAY;
-const POLICY: RenewalPolicy = { returnGraceMs: GRACE, onConflict: 'suspend' };
+const POLICY: RenewalPolicy = { returnGraceMs: GRACE, onConflict: 'suspend', restoredAt: null };
 
 const certificate = (fingerprint: string, keyHash: string, issuedAt = NOW): DeviceCertificate => ({
   fingerprint,
@@ -43,6 +43,7 @@ const wish = (changes: Partial<RenewalWish> = {}): RenewalWish => ({
   parent: 'first',
   keyHash: 'key 2',
   keyInUse: false,
+  parentKnown: true,
   ...changes,
 });
 
@@ -74,6 +75,27 @@ describe('the rule of renewal', () => {
       expect(decide(renewed, wish({ parent, keyHash: 'key 3' }), NOW + 365 * DAY, policy)).toEqual(conflict);
     }
     expect(decide({ ...paired, current: null }, wish(), NOW, policy)).toEqual(conflict);
+  });
+
+  it('believes a parent that a restored store has forgotten, until the device has renewed since', () => {
+    const restored = { ...POLICY, restoredAt: NOW + HOUR };
+    const forgotten = wish({ parent: 'of after the backup', keyHash: 'key 3', parentKnown: false });
+    const conflict = { kind: 'conflict', action: 'suspend' };
+    expect(decide(paired, forgotten, NOW + 2 * HOUR, restored)).toEqual({ kind: 'issue', returning: false });
+    expect(decide(paired, forgotten, expiry, restored)).toEqual({ kind: 'issue', returning: true });
+    expect(decide(paired, forgotten, expiry + GRACE, restored)).toEqual({
+      kind: 'refused',
+      reason: 'RENEWAL_TOO_LATE',
+    });
+    // A parent that the store does know is an older certificate: a copy, as ever.
+    expect(decide(paired, { ...forgotten, parentKnown: true }, NOW, restored)).toEqual(conflict);
+    expect(decide(paired, forgotten, NOW, POLICY)).toEqual(conflict);
+    const since = withNewCertificate(paired, certificate('third', 'key 3', NOW + 2 * HOUR));
+    expect(decide(since, { ...forgotten, keyHash: 'key 4' }, NOW + 3 * HOUR, restored)).toEqual(conflict);
+    expect(decide({ ...paired, suspendedAt: NOW }, forgotten, NOW, restored)).toEqual({
+      kind: 'refused',
+      reason: 'DEVICE_SUSPENDED',
+    });
   });
 
   it('does not take a certificate whose key was not kept for one of the requested key', () => {
@@ -137,7 +159,12 @@ class World {
     const before = this.copy(index);
     const pending = before.pending ?? this.newKey();
     this.copies[index] = { ...before, pending };
-    const answer = this.answer({ parent: before.newest, keyHash: pending, keyInUse: false });
+    const answer = this.answer({
+      parent: before.newest,
+      keyHash: pending,
+      keyInUse: false,
+      parentKnown: true,
+    });
     if (answer.certificate !== undefined && !lost) {
       this.copies[index] = { newest: answer.certificate.fingerprint, pending: undefined };
     }

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
-import { findIssued, recordIssued } from '../ca/certificate-index.js';
+import { findIssued, isIssued, recordIssued } from '../ca/certificate-index.js';
 import { CLUSTER_RECORD_NAME } from '../ca/cluster-record.js';
 import type { IssuedCertificate } from '../ca/issued-certificate.js';
 import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work.js';
@@ -110,8 +110,10 @@ export class Renewals {
     this.parts.authority.requireIssuance();
     const { parent, keyHash } = renewal;
     const keyInUse = await isKeyOfAnother(unit, keyHash, renewal.deviceId);
+    const parentKnown = await isIssued(unit, parent);
     const now = this.parts.clock.now();
-    const decision = decideRenewal(identity, { parent, keyHash, keyInUse }, now, this.parts.policy);
+    const wish = { parent, keyHash, keyInUse, parentKnown };
+    const decision = decideRenewal(identity, wish, now, this.parts.policy);
     switch (decision.kind) {
       case 'refused':
         throw refusalError(decision.reason);

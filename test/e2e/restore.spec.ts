@@ -51,14 +51,16 @@ describe('a store that is restored from a backup', () => {
   const run = (...commandLine: string[]): Promise<CliResult> =>
     runCommand(commandLine, { environment: environment() });
   const ready = async (): Promise<unknown> => (await fetch(`${service.http}/readyz`)).json();
-  const renew = (device: TestDevice): Promise<unknown> =>
-    renewDevice({
+  const renew = async (device: TestDevice): Promise<void> => {
+    const { certificate } = await renewDevice({
       directory: device.directory,
       endpoint: service.grpc,
       signal: new AbortController().signal,
       clock: systemClock,
       random: systemRandomBytes,
     });
+    device.certificate = certificate;
+  };
 
   it('was copied while it served, by a process, to a file of its own', async () => {
     const result = await palyra(['store', 'backup', '--out', at('backup.db'), '--json'], {
@@ -210,6 +212,10 @@ describe('a store that is restored from a backup', () => {
     expect(await ready()).toMatchObject({ ready: true });
     expect((await kept.attempt()).answers).toMatchObject([{ ok: true }]);
     for (const device of [revoked, later]) expect((await device.attempt()).reason).toBe('NOT_ADMITTED');
+    // Its certificate is from after the backup: the store has forgotten it, and takes the identity key's word, once.
+    expect((await renewed.attempt()).reason).toBe('NOT_ADMITTED');
+    await renew(renewed);
+    expect((await renewed.attempt()).answers).toMatchObject([{ ok: true }]);
     const confirmed = await run('audit', 'list', '--action', 'store.restore', '--json');
     expect(confirmed.objects()).toMatchObject([
       { entry: { action: 'store.restored' } },

@@ -32,7 +32,7 @@ export function renewalsOf(world: PairingWorld, options: RenewalOptions = {}): R
     authority,
     connections,
     limits: new RefusalLimits(options.refusalsPerMinute ?? 1e6, clock),
-    policy: { returnGraceMs: 30 * DAY_MS, onConflict: 'suspend', ...options.policy },
+    policy: { returnGraceMs: 30 * DAY_MS, onConflict: 'suspend', restoredAt: null, ...options.policy },
     certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
   });
 }

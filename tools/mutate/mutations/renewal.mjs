@@ -39,6 +39,21 @@ export const renewal = [
   ]),
   ...inFile('src/identity/renewal-rule.ts', { rule: RENEWAL, test: rule }, [
     [
+      'a restored store forgets who was copied, for good',
+      'return restoredAt !== null && newest.issuedAt <= restoredAt && !parentKnown;',
+      'return restoredAt !== null && !parentKnown;',
+    ],
+    [
+      'any store believes a parent that it does not know',
+      'return restoredAt !== null && newest.issuedAt <= restoredAt && !parentKnown;',
+      'return !parentKnown;',
+    ],
+    [
+      'a restored store takes an older certificate of its own for a forgotten one',
+      'return restoredAt !== null && newest.issuedAt <= restoredAt && !parentKnown;',
+      'return restoredAt !== null && newest.issuedAt <= restoredAt;',
+    ],
+    [
       'a suspended device renews',
       "  if (identity.suspendedAt !== null) return refused('DEVICE_SUSPENDED');\n",
       '',
