@@ -1,4 +1,7 @@
-import type { LineSink } from './logger.js';
+/** Where finished lines go. */
+export interface LineSink {
+  write(line: string): unknown;
+}
 
 /** What is gathered at most, characters; more is written at once. */
 const MAX_PENDING = 64 * 1024;

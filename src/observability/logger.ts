@@ -1,14 +1,9 @@
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import type { LogLevel } from '../config/slices.js';
-import { LineBuffer } from './line-buffer.js';
+import { LineBuffer, type LineSink } from './line-buffer.js';
 import { REDACTED, REDACTED_PATHS, redactText } from './redaction.js';
 
 export type { Logger };
-
-/** Where finished lines go. */
-export interface LineSink {
-  write(line: string): unknown;
-}
 
 export interface LoggerOptions {
   readonly level: LogLevel;
