@@ -7,10 +7,13 @@ import type { RootSet } from '../root-set.js';
  * the caller means the only one that the step can be about.
  */
 
-/** Older roots that one chain shows at most, the one that signs today included: bounds the size of chains. */
-const MOST_OLDER_ROOTS = 2;
+/**
+ * Older roots that one chain leads to. OpenSSL takes the first certificate in a chain that fits as the issuer,
+ * and never goes back: with cross-certificates of two old roots, whoever knows only the second could not verify the leaf.
+ */
+const MOST_OLDER_ROOTS = 1;
 
-/** The roots that certify the key of a new one: the one that signs, and those whose way is still shown. */
+/** The root that certifies the key of a new one: the one that signs, as soon as no way from an earlier one is shown. */
 export function signersOfNext(set: RootSet, now: number, returnGraceMs: number): Root[] {
   const prepared = set.all.find(({ state }) => state === 'prepared');
   if (prepared !== undefined) {
@@ -23,7 +26,7 @@ export function signersOfNext(set: RootSet, now: number, returnGraceMs: number):
   if (older.length <= MOST_OLDER_ROOTS) return older;
   throw wrongState(
     'ROTATION_TOO_SOON',
-    'the way from two earlier roots is still shown; prepare the next one when one of them is through (palyra ca show)',
+    'the way from an earlier root is still shown; prepare the next one when that is through (palyra ca show)',
   );
 }
 

@@ -7,6 +7,7 @@ const OUTPUT = 'STYLE 11: check own output';
 const ADMISSION = 'DESIGN §6; RFC 5280 §6.1';
 const FIXED = 'DESIGN §3: the trust domain is fixed at first start';
 const DAMAGED = 'DESIGN §4: a damaged record is refused';
+const ROTATION = 'DESIGN §3, Rotation';
 const STRICT_DER = 'X.690 §10.1';
 
 const csr = 'src/ca/csr.spec.ts';
@@ -17,6 +18,8 @@ const authority = 'test/ca/certificate-authority.spec.ts';
 const issued = 'test/ca/issued-certificates.spec.ts';
 const chains = 'test/ca/chain-verification.spec.ts';
 const servers = 'test/ca/server-certificates.spec.ts';
+const rotation = 'test/ca/rotation.spec.ts';
+const rotatedChains = 'test/ca/rotation-openssl.spec.ts';
 
 const output = (field, find, replace = 'if (false)') => [
   `a certificate with another ${field} is let out`,
@@ -308,5 +311,71 @@ export const ca = [
     ['a stored certificate is used after its time', 'if (isHeld || !isFresh || ', 'if (isHeld || '],
     ['a stored certificate is used for other names', ' || !stillFits(stored, authority, names)', ''],
     ['a renewal is due by one clock only', ' || clock.monotonic() >= dueMonotonic', ''],
+  ]),
+  ...inFile('src/ca/rotation/rotation-rule.ts', { rule: ROTATION, test: rotation }, [
+    ['a root in use is retired', 'return until >= now ? until : undefined;', 'return undefined;'],
+    ['a root is retired with its last certificate alive', 'until >= now ? until', 'until > now ? until'],
+    ['a link does not hold its root', ', use.lastLinkExpiresAt ?? 0)', ')'],
+    ['the root that signs is retired', "if (root.state === 'signing') {", 'if (false) {'],
+    [
+      'an old root signs again',
+      "  if (root.state !== 'prepared') throw wrongStep(root, 'only a prepared root can be activated');\n",
+      '',
+    ],
+    ['two roots are prepared', 'if (prepared !== undefined) {', 'if (false) {'],
+    [
+      'a chain has ways from two old roots',
+      'if (older.length <= MOST_OLDER_ROOTS) return older;',
+      'return older;',
+    ],
+  ]),
+  ...inFile('src/ca/rotation/ca-rotation.ts', { rule: ROTATION, test: rotation }, [
+    [
+      'nothing is asked before a root is retired',
+      '      requireUnused(await this.useOf(unit, root, now), now);\n',
+      '',
+    ],
+    [
+      'a prepared root signs',
+      "this.addRoot(unit, { state: 'prepared', crossSigners })",
+      "this.addRoot(unit, { state: 'signing', crossSigners })",
+    ],
+    [
+      'a prepared root has no way from the old one',
+      "{ state: 'prepared', crossSigners }",
+      "{ state: 'prepared' }",
+    ],
+    [
+      'two roots sign after an activation',
+      "      await changeRoot(unit, before, { state: 'retiring', supersededAt: now });\n",
+      '',
+    ],
+    [
+      'a compromised root certifies its successor',
+      "this.addRoot(unit, { state: 'signing' })",
+      "this.addRoot(unit, { state: 'signing', crossSigners: set.all.map(({ issuer }) => issuer) })",
+    ],
+    [
+      'tokens outlive the compromise of what they pin',
+      'await dependants.endPinned(unit)',
+      '{ operators: 0, links: 0 }',
+    ],
+  ]),
+  ...inFile('src/ca/root-set.ts', { rule: ROTATION, test: rotation }, [
+    ['a retired root is trusted', "=> state !== 'retired';", '=> true;'],
+    [
+      'the root that signs is somewhere in the bundle',
+      '[signing, ...[...others].sort((one, other) => one.createdAt - other.createdAt)]',
+      '[...others, signing].sort((one, other) => one.createdAt - other.createdAt)',
+    ],
+    [
+      'a chain leads to roots that nobody need trust',
+      '      ...crosses.map(({ der }) => der),\n      root.issuer.certificate.der,\n',
+      '      root.issuer.certificate.der,\n      ...crosses.map(({ der }) => der),\n',
+    ],
+    ['a pairing under way is cut off', 'Math.max(returnGraceMs, PENDING_RECORD_MS)', 'returnGraceMs'],
+  ]),
+  ...inFile('src/ca/profiles.ts', { rule: ROTATION, test: rotatedChains }, [
+    ['a CA may stand below a cross-certificate', 'ca: { pathLength: 0 }', 'ca: { pathLength: 1 }'],
   ]),
 ];
