@@ -58,12 +58,8 @@ export const renewal = [
       "  if (identity.suspendedAt !== null) return refused('DEVICE_SUSPENDED');\n",
       '',
     ],
-    ['any parent will do', '(!isCertified && newest.fingerprint !== wish.parent)', 'false'],
-    [
-      'a lost answer is a conflict',
-      '(!isCertified && newest.fingerprint !== wish.parent)',
-      'newest.fingerprint !== wish.parent',
-    ],
+    ['any parent will do', 'if (!isCertified && !isParent)', 'if (false)'],
+    ['a lost answer is a conflict', 'if (!isCertified && !isParent)', 'if (!isParent)'],
     [
       'an expired certificate is given again',
       'if (isCertified && newest.expiresAt > now)',
