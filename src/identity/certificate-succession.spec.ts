@@ -48,6 +48,14 @@ describe('certificate succession', () => {
     expect(admittedUntil(renewed, first.fingerprint)).toBeUndefined();
   });
 
+  it('gives no place to a certificate that nobody collected', () => {
+    const third = certificate('c', NOW + 2_000);
+    const renewed = withNewCertificate(withNewCertificate(device, second), third, [second.fingerprint]);
+    expect(renewed).toMatchObject({ current: third, previous: first });
+    const all = [first.fingerprint, second.fingerprint];
+    expect(withNewCertificate(withNewCertificate(device, second), third, all).previous).toBeNull();
+  });
+
   it('admits the previous one to its expiry until the new one is seen, then for the overlap only', () => {
     const renewed = withNewCertificate(device, second);
     expect(admittedUntil(renewed, first.fingerprint)).toBe(first.expiresAt);

@@ -6,10 +6,18 @@ export const OVERLAP_AFTER_ADMISSION_MS = 60_000;
 /**
  * The identity after a new certificate for the same identity key: the current one becomes the previous one, and the one
  * before that ends now, so that there are never more than two. An expired one stays on record too, since the device comes
- * back with it when nobody collects the new one.
+ * back with it when nobody collects the new one. Certificates named in `withdrawn` end now and take no place: the
+ * newest of the others is the previous one.
  */
-export function withNewCertificate(identity: DeviceIdentity, issued: DeviceCertificate): DeviceIdentity {
-  return { ...identity, current: issued, previous: identity.current };
+export function withNewCertificate(
+  identity: DeviceIdentity,
+  issued: DeviceCertificate,
+  withdrawn: readonly string[] = [],
+): DeviceIdentity {
+  const kept = [identity.current, identity.previous].find(
+    (certificate) => certificate !== null && !withdrawn.includes(certificate.fingerprint),
+  );
+  return { ...identity, current: issued, previous: kept ?? null };
 }
 
 /**

@@ -109,6 +109,13 @@ export function conflictError(conflict: EnrolmentConflict): DomainError {
   return new DomainError('wrong_state', conflict, CONFLICT_TEXT[conflict]);
 }
 
+export interface EnrolmentOptions {
+  readonly replaceIdentity: boolean;
+  readonly now: number;
+  /** Fingerprints of certificates of the device that nobody has collected: they end with this enrolment. */
+  readonly withdrawn: readonly string[];
+}
+
 export interface EnrolmentResult {
   /** Whether the enrolment ended an identity with another key. */
   readonly replacedIdentity: boolean;
@@ -123,7 +130,7 @@ export interface EnrolmentResult {
 export async function enrolDevice(
   unit: Unit,
   enrolment: Enrolment,
-  options: { readonly replaceIdentity: boolean; readonly now: number },
+  options: EnrolmentOptions,
 ): Promise<EnrolmentResult> {
   const { deviceId, identityKey, certificate } = enrolment;
   const applicant = { deviceId, identityKey, keyHash: certificate.keyHash };
@@ -138,7 +145,7 @@ export async function enrolDevice(
 
   const sameKey = known !== undefined && !replacing;
   const identity = sameKey
-    ? { ...withNewCertificate(known, enrolment.certificate), ...described(enrolment) }
+    ? { ...withNewCertificate(known, certificate, options.withdrawn), ...described(enrolment) }
     : newIdentity(enrolment, options.now);
   await writeIdentity(unit, identity);
   return { replacedIdentity: replacing, fingerprints: certificatesOf(identity) };

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { findIssued } from '../ca/certificate-index.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
 import { malformed, notFound } from '../errors/domain-error.js';
-import { admittedUntil } from '../identity/certificate-succession.js';
 import { readIdentity } from '../identity/enrolment.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
 import type { ServiceHolds } from '../service-holds/service-holds.js';
@@ -121,10 +120,10 @@ export class Collection {
   /** A certificate that is superseded, expired or revoked is not handed out any more; the sealed identity decides. */
   private async isUsable(view: { readonly secrets: SecretReader }, row: PairingRequestRow): Promise<boolean> {
     const identity = await readIdentity(view.secrets, row.deviceId);
-    if (identity === undefined) return false;
-    const until = admittedUntil(identity, row.certificateFingerprint ?? '');
-    if (until === undefined) return false;
-    if (until > this.parts.clock.now()) return true;
+    const newest = identity?.current ?? null;
+    // The previous one may still be admitted, for a device that works with it: what there is to collect is the newer one.
+    if (newest === null || newest.fingerprint !== row.certificateFingerprint) return false;
+    if (newest.expiresAt > this.parts.clock.now()) return true;
     // A device that is told NOT_FOUND forgets its pairing: not on the word of a clock that is not believed.
     this.parts.holds?.require('pruning');
     return false;

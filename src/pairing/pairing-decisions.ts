@@ -17,6 +17,7 @@ import { requestNotFound } from './pairing-queue.js';
 import { type RequestRecord, decodeRequestRecord, requestRecordName } from './pairing-record.js';
 import { PairingRequestRow } from './pairing.entity.js';
 import type { RequestChanges } from './request-changes.js';
+import { endUncollected, uncollectedRequests } from './uncollected-requests.js';
 
 export interface PairingDecisionsParts {
   readonly unitOfWork: UnitOfWork;
@@ -44,6 +45,8 @@ export interface GrantedApproval {
   readonly certificate: IssuedCertificate;
   /** Certificates that the device may use now. */
   readonly fingerprints: readonly string[];
+  /** Earlier requests of the device that nobody had collected, and that this approval ended. */
+  readonly endedRequests: readonly string[];
 }
 
 /** Whose approval it is. */
@@ -93,10 +96,14 @@ export class PairingDecisions {
   }
 
   /** Closes what the approval superseded and tells who waits; to be called once its unit has committed. */
-  approved({ requestId, deviceId, fingerprints }: GrantedApproval): void {
+  approved({ requestId, deviceId, fingerprints, endedRequests }: GrantedApproval): void {
     this.parts.observer.pairingDecided('approved');
     this.parts.connections.closeOthers(deviceId, fingerprints, 'superseded');
     this.parts.changes.announce(requestId);
+    for (const ended of endedRequests) {
+      this.parts.observer.pairingDecided('expired');
+      this.parts.changes.announce(ended);
+    }
   }
 
   /** Throws `not_found`, or `wrong_state` with ALREADY_DECIDED or REQUEST_EXPIRED. */
@@ -137,18 +144,24 @@ export class PairingDecisions {
     });
   }
 
-  /** 1. what was proved  2. sign (the CA checks its own output)  3. enrol  4. decide  5. audit. */
+  /**
+   * 1. what was proved  2. sign (the CA checks its own output)  3. enrol, without what earlier approvals left
+   * uncollected  4. decide  5. audit.
+   */
   private async grant(unit: Unit, record: RequestRecord, approver: Approver): Promise<GrantedApproval> {
     const { requestId, deviceId } = record;
     const signed = await this.sign(record, verifyDeviceCsr(record.csr, record.identityKey));
     const certificate = await recordIssued(unit, signed);
     const at = this.parts.clock.now();
     const { actor, source, reason, replaceIdentity, preApproved } = approver;
+    const uncollected = await uncollectedRequests(unit, deviceId);
+    const withdrawn = uncollected.flatMap((row) => row.certificateFingerprint ?? []);
     const { replacedIdentity, fingerprints } = await enrolDevice(
       unit,
       { ...enrolmentOf(record), certificate: deviceCertificate(certificate) },
-      { replaceIdentity, now: at },
+      { replaceIdentity, now: at, withdrawn },
     );
+    await endUncollected(unit, uncollected, { actor, source, requestId });
     await decide(unit, record, { state: 'approved', by: actor, at, reason, certificate });
     audit(unit, { actor, source }, 'pairing.approved', deviceId, reason, {
       request_id: requestId,
@@ -156,7 +169,8 @@ export class PairingDecisions {
       replaced_identity: replacedIdentity,
       ...(preApproved ? { pre_approved: true, code: record.codeId } : {}),
     });
-    return { requestId, deviceId, certificate, fingerprints };
+    const endedRequests = uncollected.map((row) => row.requestId);
+    return { requestId, deviceId, certificate, fingerprints, endedRequests };
   }
 
   private sign(record: RequestRecord, csr: VerifiedCsr): Promise<SignedCertificate> {

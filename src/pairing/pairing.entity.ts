@@ -47,6 +47,7 @@ export type PairingRequestState = 'pending_approval' | 'approved' | 'completed' 
  */
 @Entity('pairing_request')
 @Index('pairing_request_state', ['state', 'requestId'])
+@Index('pairing_request_device', ['deviceId', 'state'])
 export class PairingRequestRow {
   /** ULID, so that the order of ids is the order of creation. */
   @PrimaryColumn('text', { name: 'request_id' })

@@ -61,7 +61,7 @@ export class RenewingDevice {
         identityKey: rawIdentityKey(device.identityKey),
         certificate: deviceCertificate(issued),
       } as const;
-      await enrolDevice(unit, enrolment, { replaceIdentity: false, now: world.clock.now() });
+      await enrolDevice(unit, enrolment, { replaceIdentity: false, now: world.clock.now(), withdrawn: [] });
       return issued.fingerprint;
     });
     return new RenewingDevice(device, newest);

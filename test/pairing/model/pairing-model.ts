@@ -233,13 +233,27 @@ function approve(state: ModelState, name: string, replace: boolean): string {
 
 function grant(state: ModelState, name: string, request: ModelRequest): void {
   const persona = personaOf(request);
+  const overtaken = endUncollected(state, persona.id);
   const before = state.identities[persona.id];
-  const previous = before?.key === persona.key ? before.current : null;
+  const known = before?.key === persona.key ? [before.current, before.previous] : [];
+  const previous = known.find((other) => other !== null && !overtaken.includes(other)) ?? null;
   const expiresAt = state.now + CERTIFICATE_LIFE_MS;
   state.certificates[name] = { id: persona.id, key: persona.certificateKey, expiresAt };
   state.identities[persona.id] = { key: persona.key, current: name, previous };
   Object.assign(request, { state: 'approved', expiresAt, decidedAt: state.now });
   audited(state, 'pairing.approved', name);
+}
+
+/** What an earlier approval left to collect is withdrawn by the next one; returns the names of those requests. */
+function endUncollected(state: ModelState, id: string): string[] {
+  const ended = Object.entries(state.requests).filter(
+    ([, request]) => request.state === 'approved' && personaOf(request).id === id,
+  );
+  for (const [name, request] of ended) {
+    request.state = 'expired';
+    audited(state, 'pairing.expired', name);
+  }
+  return ended.map(([name]) => name);
 }
 
 function whyUndecidable(state: ModelState, request: ModelRequest): string | undefined {
@@ -299,7 +313,7 @@ function isUsable(state: ModelState, name: string): boolean {
   const request = state.requests[name];
   if (request === undefined) return false;
   const identity = state.identities[personaOf(request).id];
-  if (identity?.current !== name && identity?.previous !== name) return false;
+  if (identity?.current !== name) return false;
   return (state.certificates[name]?.expiresAt ?? 0) > state.now;
 }
 

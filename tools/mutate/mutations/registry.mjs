@@ -9,6 +9,7 @@ const SEALED_DECIDES = 'DESIGN §4';
 const services = 'test/pairing/pairing-services.spec.ts';
 const watch = 'test/pairing/request-watch.spec.ts';
 const policies = 'test/pairing/code-policies.spec.ts';
+const again = 'test/pairing/approved-again.spec.ts';
 const succession = 'src/identity/certificate-succession.spec.ts';
 
 /** Decisions, collection, identities, revocation. */
@@ -190,9 +191,15 @@ export const registry = [
     ],
     [
       'an expired certificate is handed out',
-      '    if (until > this.parts.clock.now()) return true;\n',
-      '    if (until > 0) return true;\n',
+      '    if (newest.expiresAt > this.parts.clock.now()) return true;\n',
+      '    if (newest.expiresAt > 0) return true;\n',
       { only: 'a certificate' },
+    ],
+    [
+      'a certificate that a newer one has superseded is handed out',
+      'const newest = identity?.current ?? null;',
+      'const newest = [identity?.previous, identity?.current].find((one) => one?.fingerprint === row.certificateFingerprint) ?? null;',
+      { test: again },
     ],
     [
       'a request that is over still waits',
@@ -273,6 +280,18 @@ export const registry = [
       'identity === undefined ? row.identityFingerprint : identityFingerprint(identity.identityKey);',
       'row.identityFingerprint;',
       { rule: SEALED_DECIDES },
+    ],
+  ]),
+  ...inFile('src/pairing/pairing-decisions.ts', { rule: COLLECT, test: again }, [
+    [
+      'an approval that nobody collected pushes out the certificate that the device works with',
+      'const withdrawn = uncollected.flatMap((row) => row.certificateFingerprint ?? []);',
+      'const withdrawn: string[] = [];',
+    ],
+    [
+      'a device has two certificates to collect',
+      '    await endUncollected(unit, uncollected, { actor, source, requestId });\n',
+      '',
     ],
   ]),
   ...inFile('src/identity/certificate-succession.ts', { rule: OVERLAP, test: succession }, [
