@@ -15,7 +15,13 @@ export interface Timing {
   readonly cpuUs: number;
   readonly perSecond: number;
   /** CPU time of one operation in each round, in their order. */
-  readonly rounds: readonly { readonly wallUs: number; readonly cpuUs: number }[];
+  readonly rounds: readonly RoundTime[];
+}
+
+/** One operation in one round, microseconds. */
+export interface RoundTime {
+  readonly wallUs: number;
+  readonly cpuUs: number;
 }
 
 export interface Settings {
@@ -35,14 +41,14 @@ export const DEFAULTS: Settings = { rounds: 15, warmUpMs: 1500, turnMs: 100 };
  */
 export async function timeTogether(cases: readonly Case[], settings = DEFAULTS): Promise<Timing[]> {
   const counts = new Map<Case, number>();
-  const rounds = cases.map((): { wallUs: number; cpuUs: number }[] => []);
+  const rounds = cases.map((): RoundTime[] => []);
   for (const one of cases) counts.set(one, await warmUp(one, settings));
   for (let round = 0; round < settings.rounds; round += 1) {
     for (const [index, one] of cases.entries()) {
       rounds[index]?.push(await turn(one, counts.get(one) ?? 1));
     }
   }
-  return cases.map(({ name }, index) => summary(name, rounds[index] ?? []));
+  return cases.map(({ name }, index) => timingOf(name, rounds[index] ?? []));
 }
 
 /** Runs a case until it is warm, and says how many calls make a turn. */
@@ -57,7 +63,7 @@ async function warmUp(one: Case, { warmUpMs, turnMs }: Settings): Promise<number
   }
 }
 
-async function turn(one: Case, calls: number): Promise<{ wallUs: number; cpuUs: number }> {
+async function turn(one: Case, calls: number): Promise<RoundTime> {
   const cpu = process.cpuUsage();
   const start = performance.now();
   for (let call = 0; call < calls; call += 1) {
@@ -70,7 +76,8 @@ async function turn(one: Case, calls: number): Promise<{ wallUs: number; cpuUs: 
   return { wallUs: wall / operations, cpuUs: (used.user + used.system) / operations };
 }
 
-function summary(name: string, rounds: Timing['rounds']): Timing {
+/** What the rounds of one case come to. */
+export function timingOf(name: string, rounds: readonly RoundTime[]): Timing {
   const wallUs = median(rounds.map((round) => round.wallUs));
   const cpuUs = median(rounds.map((round) => round.cpuUs));
   return { name, wallUs, cpuUs, perSecond: 1e6 / wallUs, rounds };

@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Result[]>>> = {
   issuance: async () => (await import('./issuance.js')).benchIssuance(),
   handshake: async () => (await import('./handshake.js')).benchHandshake(),
   registry: async () => (await import('./registry.js')).benchRegistry(),
+  renewals: async () => (await import('./renewals.js')).benchRenewals(),
   store: async () => (await import('./store.js')).benchStore(),
 };
 

@@ -1,11 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { requireEndpoint } from '../src/client/grpc/endpoint.js';
 import { OperatorClient } from '../src/client/operator-client.js';
 import { operatorCredential } from '../src/client/operator-credential.js';
@@ -14,6 +11,7 @@ import { PairingCodeKind } from '../src/generated/palyra/controlplane/v1/pairing
 import { systemRandomBytes } from '../src/random/random-bytes.js';
 import { median } from './harness.js';
 import { compareRanks } from './rank.js';
+import { BenchService } from './service.js';
 import { Stranger, type TryTime } from './stranger.js';
 
 /**
@@ -22,8 +20,6 @@ import { Stranger, type TryTime } from './stranger.js';
  * live code (see bench/README.md). Exit code 1 when one differs that should not.
  */
 
-/** From `dist-bench/bench`, where this runs. */
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const TRIES_PER_PIN = 3;
 /** The shortest life that a code can have, milliseconds. */
 const SHORT_LIFE_MS = 60_000;
@@ -34,37 +30,15 @@ const NOTABLE_AUC = 0.05;
 
 const tries = Number(process.argv[2] ?? 1000);
 const directory = await mkdtemp(join(tmpdir(), 'palyra-oracle-'));
-const child = spawn(process.execPath, [MAIN, 'serve'], {
-  stdio: ['ignore', 'pipe', 'inherit'],
-  env: {
-    PATH: process.env['PATH'],
-    PALYRA_DATA_DIR: directory,
-    PALYRA_GRPC_LISTEN: '127.0.0.1:0',
-    PALYRA_QUIC_LISTEN: '127.0.0.1:0',
-    PALYRA_HTTP_LISTEN: '127.0.0.1:0',
-    PALYRA_PAIRING_STARTS_PER_MINUTE_PER_ADDRESS: '1000000',
-    PALYRA_PAIRING_STARTS_PER_MINUTE: '1000000',
-    PALYRA_LOG_LEVEL: 'info',
-  },
+const service = await BenchService.start(directory, {
+  PALYRA_PAIRING_STARTS_PER_MINUTE_PER_ADDRESS: '1000000',
+  PALYRA_PAIRING_STARTS_PER_MINUTE: '1000000',
 });
 try {
-  process.exitCode = await measure(await readyAt(child));
+  process.exitCode = await measure(service.grpc);
 } finally {
-  child.kill('SIGKILL');
+  await service.stop();
   await rm(directory, { recursive: true, force: true });
-}
-
-async function readyAt({ stdout }: ChildProcess): Promise<string> {
-  if (stdout === null) throw new Error('the service has no stdout');
-  for await (const line of createInterface({ input: stdout })) {
-    const entry = JSON.parse(line) as { event?: string; grpc?: string };
-    if (entry.event === 'ready' && entry.grpc !== undefined) {
-      // Its log must not stop it.
-      stdout.resume();
-      return entry.grpc;
-    }
-  }
-  throw new Error('the service ended before it was ready');
 }
 
 /** Gives the id of a code in this state, another one where a try changes it. */
