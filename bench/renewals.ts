@@ -106,7 +106,7 @@ async function enrolOne(unit: Unit, authority: CertificateAuthority): Promise<Lo
     identityKey: rawIdentityKey(identity.publicKey),
     certificate: deviceCertificate(issued),
   } as const;
-  await enrolDevice(unit, enrolment, { replaceIdentity: false, now: systemClock.now() });
+  await enrolDevice(unit, enrolment, { replaceIdentity: false, now: systemClock.now(), withdrawn: [] });
   const { d = '' } = identity.privateKey.export({ format: 'jwk' });
   const seed = Buffer.from(d, 'base64url').toString('base64');
   return { id: deviceId, seed, parent: createHash('sha256').update(issued.der).digest('base64') };
