@@ -6,6 +6,7 @@ import { printResult, saveResults, type Result } from './report.js';
 const BENCHES: Readonly<Record<string, () => Promise<Result[]>>> = {
   issuance: async () => (await import('./issuance.js')).benchIssuance(),
   handshake: async () => (await import('./handshake.js')).benchHandshake(),
+  pairing: async () => (await import('./pairing.js')).benchPairing(),
   registry: async () => (await import('./registry.js')).benchRegistry(),
   renewals: async () => (await import('./renewals.js')).benchRenewals(),
   store: async () => (await import('./store.js')).benchStore(),

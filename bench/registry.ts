@@ -147,7 +147,7 @@ function identityOf(deviceId: string): DeviceIdentity {
 }
 
 /** Writes rows below TypeORM: what is measured is reading them. Sealed records of as many devices stand beside them. */
-function fill(path: string, count: number, keyId: string): string[] {
+export function fill(path: string, count: number, keyId: string): string[] {
   const unrevoked: string[] = [];
   const database = new Database(path);
   const insert = (table: string, columns: readonly string[]): Database.Statement =>

@@ -59,11 +59,16 @@ export class PalyraCommand {
 
   /** The first line of `--json` output with this event; rejects when the command ends without it. */
   async event(name: string): Promise<Readonly<Record<string, unknown>>> {
+    return this.told(name, () => objectsOf(this.stdout).find(({ event }) => event === name));
+  }
+
+  /** What `look` finds in the output, once it finds something; rejects when the command ends without `what`. */
+  async told<T>(what: string, look: () => T | undefined): Promise<T> {
     for (;;) {
-      const found = objectsOf(this.stdout).find(({ event }) => event === name);
+      const found = look();
       if (found !== undefined) return found;
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-        throw new Error(`palyra ended without ${name}:\n${this.stdout}${this.stderr}`);
+        throw new Error(`palyra ended without ${what}:\n${this.stdout}${this.stderr}`);
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
