@@ -106,7 +106,7 @@ function noneOpens(keys: readonly ReadKey[], refusals: readonly DomainError[]): 
   return new DomainError(
     'wrong_state',
     'STORE_KEY_WRONG',
-    `The given key or passphrase does not open this store (tried ${paths}): give the one it was made with, or last changed to.`,
+    `The given key or passphrase does not open this store (tried ${paths}): give the one it was made with, or last changed to. A backup opens with the key that the store had then.`,
     { cause: wrong },
   );
 }

@@ -41,7 +41,9 @@ export class CrlModule implements OnModuleInit {
           requireSigning: () => {
             holds.require('issuance');
           },
+          // A hold is told where it is raised, and readiness and status name it: no failure of ours.
           onFailure: (error) => {
+            if (holds.stopping('issuance') !== undefined) return;
             failures.report(error, 'a new revocation list');
           },
         }),
