@@ -5,13 +5,17 @@ import { link, lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DomainError } from '../errors/domain-error.js';
 import { syncDirectory } from './atomic-file.js';
+import { createWindowsFilePrivacy } from './windows-file-privacy.js';
 
 /** Bits of a mode that let group or others read, write or enter. */
 const OTHERS = 0o077;
 
 /** How a system tells who else may read a file. */
 export interface FilePrivacy {
-  /** Throws `STORE_FILE_EXPOSED` or `STORE_FILE_FOREIGN` if others than this user (and root) can get at it. */
+  /**
+   * Throws `STORE_FILE_EXPOSED` or `STORE_FILE_FOREIGN` if others than this user (and root, or the system) can get at it,
+   * and `STORE_FILE_ACCESS_UNKNOWN` if that cannot be told.
+   */
   requirePrivate(path: string, stats: Stats): void;
 }
 
@@ -27,16 +31,8 @@ export const posixFilePrivacy: FilePrivacy = {
   },
 };
 
-/**
- * Windows has no modes: files take over the access list of the data directory, which the user's profile restricts to
- * that user. Untested.
- */
-export const windowsFilePrivacy: FilePrivacy = {
-  requirePrivate: () => undefined,
-};
-
 export const systemFilePrivacy: FilePrivacy =
-  process.platform === 'win32' ? windowsFilePrivacy : posixFilePrivacy;
+  process.platform === 'win32' ? createWindowsFilePrivacy() : posixFilePrivacy;
 
 /**
  * Reads a small secret file, judging the very file that was opened. With `followLinks` a symbolic link is followed, as
