@@ -111,6 +111,20 @@ describe('operator client', () => {
     expect(seen).toEqual([]);
   });
 
+  it('sends nothing to a device of the cluster that plays CA with its key, and shows a root of its own', async () => {
+    // The name that leaves have: by names and signatures its chain leads to the pinned root, too.
+    const own = await makeRoot('leaf');
+    const device = await issueLeaf(root, {
+      uri: `spiffe://${TRUST_DOMAIN}/device/web`,
+      publicKey: own.keys.publicKey,
+    });
+    const server = await serve([await controlPlaneLeaf(own, TRUST_DOMAIN), device, own, root]);
+    const error = await failure(connect(server).then(async (client) => client.getStatus()));
+    expect(error).toMatchObject({ failure: 'refused', reason: 'FALSE_SERVER' });
+    expect(error.message).not.toContain('does not come from the root');
+    expect(seen).toEqual([]);
+  });
+
   it('sends nothing to a server that certified the pinned key anew', async () => {
     const uri = `spiffe://${TRUST_DOMAIN}/control-plane`;
     const borrowed = await issueLeaf(otherRoot, { uri, publicKey: root.keys.publicKey });
