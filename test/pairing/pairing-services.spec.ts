@@ -176,6 +176,18 @@ describe('a device that is known', () => {
     expect(await world.collectOnce(device.token)).toMatchObject({ state: 'expired', certificateChain: [] });
   });
 
+  it('with another key loses the certificate that it works with, without an overlap', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    await world.collectOnce(device.token);
+    const otherKey = generateKeyPairSync('ed25519').privateKey;
+    const other = await world.paired(newTestDevice({ deviceId: device.deviceId, identityKey: otherKey }));
+    const replaced = await world.approve(other.requestId, true);
+    const identity = await identityOf(device.deviceId);
+    expect(identity?.current?.fingerprint).toBe(replaced.fingerprint);
+    expect(identity?.previous).toBeNull();
+  });
+
   it('loses its connections to the one that replaces it', async () => {
     const device = await world.paired();
     await world.approve(device.requestId);
