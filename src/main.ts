@@ -8,7 +8,7 @@ import { CertificateAuthority } from './ca/certificate-authority.js';
 import { CrlPublisher } from './ca/crl/crl-publisher.js';
 import { CertificateInventory } from './ca/inventory/certificate-inventory.js';
 import { ServerCertificates } from './ca/server-certificates.js';
-import { writeBundleFile } from './ca/trust-bundle-file.js';
+import { TRUST_BUNDLE_FILE, writeBundleFile } from './ca/trust-bundle-file.js';
 import { masterKeySources } from './config/master-key-sources.js';
 import type { Settings } from './config/settings.js';
 import { formatHostPort } from './network/network-address.js';
@@ -61,7 +61,12 @@ export async function startService(
   const metricsToken = MetricsToken.fromFile(settings.http.metricsTokenFile);
   const { dataDir } = settings.store;
   const holds = new ServiceHolds();
-  const store = await openStore({ dataDir, ...masterKeySources(settings.store), clock });
+  const store = await openStore({
+    dataDir,
+    ...masterKeySources(settings.store),
+    clock,
+    leftBehind: [TRUST_BUNDLE_FILE],
+  });
   let clockWatch: ClockWatch | undefined;
   // A mistyped directory is a new, empty cluster: say so.
   if (store.created) logger.info({ event: 'store_created', dataDir: resolve(dataDir) }, 'new store');

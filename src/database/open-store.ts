@@ -24,6 +24,7 @@ import { verifyRecords } from '../secret-store/record-verification.js';
 import type { Clock } from '../time/clock.js';
 import { systemClock } from '../time/clock.js';
 import type { CommitListener } from './commit-feed.js';
+import { requireNoStoreBefore } from './lost-store.js';
 import { ProcessLock, requireLocalFileSystem } from './process-lock.js';
 import { entities, migrations } from './schema.js';
 import { storageError } from './storage-error.js';
@@ -62,6 +63,8 @@ export interface OpenStoreOptions {
   readonly schema?: DatabaseSchema;
   /** How long one unit of work may hold the queue, milliseconds. */
   readonly unitTimeLimitMs?: number;
+  /** Names of files that only a finished store leaves in its directory: with one of them there, no new store is made. */
+  readonly leftBehind?: readonly string[];
 }
 
 /** An open store. Whoever opened it closes it; until then its data directory belongs to this process. */
@@ -112,6 +115,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     await removeStagingFiles(options.dataDir);
     const path = join(options.dataDir, DATABASE_FILE);
     const exists = await databaseExists(path);
+    if (!exists) await requireNoStoreBefore(options.dataDir, options.leftBehind ?? []);
     const sources = masterKeySources(options);
     const given = exists
       ? await readGivenKeys(sources)
@@ -151,6 +155,7 @@ async function finish(
   const { random = systemRandomBytes, clock = systemClock } = options;
   const sources = masterKeySources(options);
   const found = readStoreRow(database.connection);
+  if (found === undefined) await requireNoStoreBefore(options.dataDir, options.leftBehind ?? []);
   const row = found ?? (await newStoreRow(keyOfNewStore(sources, given), clock.now(), random));
   const { key, opened: keys } = await firstThatOpens(given, ({ material }) => openStoreKeys(row, material));
   keys.masterKey.fill(0);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type Server, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -191,6 +191,15 @@ describe('the service', () => {
     // The store's lock is free again, and what was made at the first start is still there.
     service = await start();
     expect((await status(adminToken())).callerRole).toBe('admin');
+  });
+
+  it('makes no other cluster where its database is gone', async () => {
+    await service.close();
+    const moved = join(directory, 'moved');
+    renameSync(join(dataDir, 'palyra.db'), moved);
+    await expect(start()).rejects.toMatchObject({ reason: 'STORE_MISSING' });
+    renameSync(moved, join(dataDir, 'palyra.db'));
+    service = await start();
   });
 
   it('refuses another trust domain than that of the first start', async () => {

@@ -109,6 +109,28 @@ describe('the first start', () => {
   });
 });
 
+describe('a directory whose database is gone', () => {
+  const leftBehind = ['ca.pem'];
+
+  it.each(['missing', 'empty'])(
+    'gets no new store when what is left says that there was one: %s',
+    async (state) => {
+      await makeStore();
+      for (const name of ['palyra.db-wal', 'palyra.db-shm', 'store.key'])
+        await rm(file(name), { force: true });
+      await rename(file('palyra.db'), file('moved.db'));
+      if (state === 'empty') await writeFile(file('palyra.db'), '', { mode: 0o600 });
+      await writeFile(file('ca.pem'), 'the roots', { mode: 0o600 });
+      const left = await readdir(dataDir);
+      if (state === 'empty') await writeFile(file('store.key'), `${'ab'.repeat(32)}\n`, { mode: 0o600 });
+      await expect(open({ leftBehind })).rejects.toMatchObject({ reason: 'STORE_MISSING' });
+      if (state === 'missing') expect(await readdir(dataDir)).toEqual(left);
+      await rm(file('ca.pem'));
+      expect((await open({ leftBehind })).created).toBe(true);
+    },
+  );
+});
+
 describe('the database', () => {
   it('writes no plaintext to any file, and the search for it would find one', async () => {
     const store = await open();

@@ -15,6 +15,21 @@ const damaged = 'test/store/damaged-records.spec.ts';
 
 /** Sealed records, master key, files, lock, units of work, audit log. */
 export const store = [
+  ...inFile('src/database/open-store.ts', { rule: STORE, test: openStore }, [
+    [
+      'a new store is made where the database was lost',
+      'if (!exists) await requireNoStoreBefore(',
+      'if (false) await requireNoStoreBefore(',
+    ],
+    [
+      'a new store is made in an emptied database',
+      'if (found === undefined) await requireNoStoreBefore(',
+      'if (false) await requireNoStoreBefore(',
+    ],
+  ]),
+  ...inFile('src/main.ts', { rule: STORE, test: 'test/service/service.spec.ts', only: 'database is gone' }, [
+    ['nothing tells the start that there was a store', 'leftBehind: [TRUST_BUNDLE_FILE]', 'leftBehind: []'],
+  ]),
   ...inFile('src/database/store-keyring.ts', { rule: STORE, test: rekey }, [
     [
       'a key that is cut off from its place is not put there',
