@@ -18,8 +18,11 @@ class FakeConnection implements ListedConnection {
     this.leave();
   }
 
+  isTrusted = true;
+
   endIfUntrusted(): boolean {
-    return false;
+    if (!this.isTrusted) this.end('revoked');
+    return !this.isTrusted;
   }
 
   endBy(at: number): void {
@@ -37,6 +40,19 @@ describe('DeviceConnections', () => {
 
   beforeEach(() => {
     devices = new DeviceConnections();
+  });
+
+  it('ends what is not trusted any more, also what is still being decided', () => {
+    const trusted = enter('a', new FakeConnection('one'));
+    const others = [
+      enter('a', new FakeConnection('two')),
+      enter('a', new FakeConnection('three', false)),
+      enter('b', new FakeConnection('four')),
+    ];
+    for (const connection of others) connection.isTrusted = false;
+    expect(devices.closeUntrusted()).toBe(3);
+    expect(others.map(({ ended }) => ended)).toEqual(['revoked', 'revoked', 'revoked']);
+    expect(trusted.ended).toBeUndefined();
   });
 
   it('closes all of one device, those still being decided included, and no others', () => {

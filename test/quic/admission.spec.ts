@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { verifyDeviceChain } from '../../src/ca/chain-verification.js';
 import { systemClock } from '../../src/time/clock.js';
 import { TestCa, type TestDevice } from '../ca/test-ca.js';
 import { certificateOf, eventually, gate, TestDoor } from './quic-door.js';
@@ -124,6 +125,22 @@ describe('who is let in over QUIC', () => {
     door.registry.beforeRead = () => Promise.resolve();
     expect(door.observer.count('refused.identity_unreadable')).toBe(1);
     expectNothingServed();
+  });
+
+  it('closes what only a root that was taken out had let in, and nothing else', async () => {
+    const { roots, trustDomain } = ca.bundle;
+    let trusted = roots;
+    const rotated = await TestDoor.open(ca, {
+      parts: { verifyChain: (chain, now) => verifyDeviceChain(chain, trusted, now, trustDomain) },
+    });
+    const client = await rotated.connect(await rotated.enrolled());
+    await client.health();
+    expect(rotated.endpoint.devices.closeUntrusted()).toBe(0);
+    await client.health();
+    trusted = (await TestCa.create()).bundle.roots;
+    expect(rotated.endpoint.devices.closeUntrusted()).toBe(1);
+    expect((await client.closed).error).toMatchObject({ kind: 'unauthenticated', reason: 'REVOKED' });
+    await rotated.close();
   });
 
   it('closes what a revoked device has open and refuses its next handshake', async () => {

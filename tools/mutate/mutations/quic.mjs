@@ -54,6 +54,18 @@ export const quic = [
       'const endsAt = expiresAt;',
     ],
   ]),
+  ...inFile('src/quic/node-connection.ts', { rule: ADMISSION, test: door, only: 'closes what only a root' }, [
+    [
+      'a connection is not judged anew when a root is taken out',
+      "verdict.ok || verdict.reason !== 'untrusted') return false;",
+      "verdict.ok || verdict.reason === 'untrusted') return false;",
+    ],
+    [
+      'a root that is taken out ends what others let in',
+      "if (this.connection.hasEnded || verdict.ok || verdict.reason !== 'untrusted') return false;",
+      'if (this.connection.hasEnded) return false;',
+    ],
+  ]),
   ...inFile('src/quic/node-connection.ts', { rule: ORDER, test: door }, [
     [
       'streams are read before the connection is admitted',
@@ -149,6 +161,18 @@ export const quic = [
       '    for (const connection of connections) connection.end(reason);\n',
       '',
       { only: 'closes what a revoked' },
+    ],
+    [
+      'a connection that no root leads to stays',
+      'connection.endIfUntrusted()).length',
+      'connection.isAdmitted).length',
+      { only: 'closes what only a root' },
+    ],
+    [
+      'a connection that is being decided outlives the root it was judged by',
+      'return connections.filter((connection) => connection.endIfUntrusted()).length',
+      'return connections.filter((connection) => connection.isAdmitted && connection.endIfUntrusted()).length',
+      { test: 'src/quic/device-connections.spec.ts' },
     ],
   ]),
   ...inFile('src/quic/connection-bounds.ts', { rule: BOUNDS, test: counting }, [
