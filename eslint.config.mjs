@@ -67,6 +67,19 @@ export default tseslint.config(
     },
   },
   {
+    files: ['**/*.ts'],
+    ignores: ['src/random/key-pair.ts', 'test/ca/foreign-key-pair.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.name=/^generateKeyPair/]',
+          message: 'newKeyPair of src/random/key-pair.ts: a generated KeyObject can hang Node 20.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.spec.ts', 'test/**/*.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },

@@ -1,4 +1,4 @@
-import { createECDH, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createECDH, randomBytes } from 'node:crypto';
 import { makeCsr } from '../src/ca/csr-maker.js';
 import { verifyCsr } from '../src/ca/csr.js';
 import { makeRoot } from '../src/ca/root-record.js';
@@ -13,6 +13,7 @@ import { makeVerifier, verifierRespond, verifierShare } from '../src/spake2plus/
 import { systemClock } from '../src/time/clock.js';
 import { ratioTo, timeTogether } from './harness.js';
 import type { Result } from './report.js';
+import { newKeyPair } from '../src/random/key-pair.js';
 
 const TRUST_DOMAIN = 'bench.palyra.internal';
 
@@ -70,8 +71,8 @@ function handshakeWorld(root: Buffer): { arithmetic: () => unknown; whole: () =>
     deviceId: newDeviceId(systemClock, systemRandomBytes),
     clientKind: 'node',
     platform: 'linux',
-    identityKey: generateKeyPairSync('ed25519').privateKey,
-    csr: makeCsr(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+    identityKey: newKeyPair('ed25519').privateKey,
+    csr: makeCsr(newKeyPair('p256').privateKey),
     x: Scalar.random(systemRandomBytes),
   });
   const hello: CheckedHello = parseHello(device.hello);

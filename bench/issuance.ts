@@ -1,11 +1,4 @@
-import {
-  createPrivateKey,
-  generateKeyPairSync,
-  randomBytes,
-  sign,
-  verify,
-  type KeyObject,
-} from 'node:crypto';
+import { createPrivateKey, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import { parseCertificate } from '../src/ca/certificate-parser.js';
 import { CertificateAuthority } from '../src/ca/certificate-authority.js';
 import { makeCsr } from '../src/ca/csr-maker.js';
@@ -21,6 +14,7 @@ import { newDeviceId } from '../src/identity/device-id.js';
 import { systemClock } from '../src/time/clock.js';
 import { ratioTo, timeTogether, type Case } from './harness.js';
 import type { Result } from './report.js';
+import { newKeyPair } from '../src/random/key-pair.js';
 
 /** PKCS#10 in → possession proved → leaf signed and checked, beside OpenSSL's own verify and sign for the same keys. */
 
@@ -63,10 +57,7 @@ interface Sample {
 }
 
 async function sampleOf(algorithm: KeyAlgorithm, { issuer, authority }: Ca): Promise<Sample> {
-  const { privateKey, publicKey } =
-    algorithm === 'p256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('ed25519');
+  const { privateKey, publicKey } = algorithm === 'p256' ? newKeyPair('p256') : newKeyPair('ed25519');
   const der = makeCsr(privateKey);
   const csr = verifyCsr(der);
   const request = openSequence(der);

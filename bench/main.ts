@@ -9,6 +9,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Result[]>>> = {
   pairing: async () => (await import('./pairing.js')).benchPairing(),
   registry: async () => (await import('./registry.js')).benchRegistry(),
   renewals: async () => (await import('./renewals.js')).benchRenewals(),
+  revoke: async () => (await import('./revoke.js')).benchRevoke(),
   store: async () => (await import('./store.js')).benchStore(),
 };
 

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { CertificateAuthority } from '../src/ca/certificate-authority.js';
 import { makeCsr } from '../src/ca/csr-maker.js';
 import { openStore, type Store } from '../src/database/open-store.js';
@@ -21,6 +21,7 @@ import { DeviceConnections } from '../src/quic/device-connections.js';
 import { systemRandomBytes } from '../src/random/random-bytes.js';
 import { Scalar } from '../src/spake2plus/p256.js';
 import { systemClock } from '../src/time/clock.js';
+import { newKeyPair } from '../src/random/key-pair.js';
 
 const DAY = 86_400_000;
 const SOURCE = '198.51.100.7';
@@ -105,9 +106,9 @@ export class PairedWorld {
       deviceId: newDeviceId(systemClock, systemRandomBytes),
       clientKind: 'node',
       platform: 'linux',
-      identityKey: generateKeyPairSync('ed25519').privateKey,
+      identityKey: newKeyPair('ed25519').privateKey,
       // Of its own certificate key as well: a key belongs to one device.
-      csr: makeCsr(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+      csr: makeCsr(newKeyPair('p256').privateKey),
       x: Scalar.random(systemRandomBytes),
     });
     const session = await watch('hello', () => this.server.begin(device.hello, SOURCE));

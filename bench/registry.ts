@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign, verify } from 'node:crypto';
+import { sign, verify } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { tmpdir } from 'node:os';
@@ -21,6 +21,7 @@ import { systemRandomBytes } from '../src/random/random-bytes.js';
 import { systemClock } from '../src/time/clock.js';
 import { timeTogether, wallRatioTo, type Case, type Timing } from './harness.js';
 import type { Ratio, Result } from './report.js';
+import { newKeyPair } from '../src/random/key-pair.js';
 
 /** Certificates in the large store, and as many devices, requests and (in a copy of its list) revocations. */
 const MANY = Number(process.env['PALYRA_BENCH_DEVICES'] ?? 100_000);
@@ -246,7 +247,7 @@ async function benchLists(few: Filled, many: Filled): Promise<Result> {
   await few.list.current();
   const first = await withLongestTurn(() => many.list.current());
   const { der } = first.result;
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey, publicKey } = newKeyPair('p256');
   const turns: number[] = [];
   const cases: Case[] = [
     {

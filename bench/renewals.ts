@@ -1,22 +1,8 @@
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CertificateAuthority } from '../src/ca/certificate-authority.js';
-import { recordIssued } from '../src/ca/certificate-index.js';
-import { fixTrustDomain } from '../src/ca/cluster-record.js';
-import { makeCsr } from '../src/ca/csr-maker.js';
-import { verifyCsr } from '../src/ca/csr.js';
-import { DEFAULT_CERT_VALIDITY } from '../src/ca/issued-certificate.js';
-import { trustBundlePem } from '../src/ca/trust-bundle.js';
-import type { Unit } from '../src/database/unit-of-work.js';
-import { openStore } from '../src/database/open-store.js';
-import { deviceCertificate } from '../src/identity/device-identity.js';
-import { newDeviceId } from '../src/identity/device-id.js';
-import { rawIdentityKey } from '../src/identity/ed25519.js';
-import { enrolDevice } from '../src/identity/enrolment.js';
-import { systemRandomBytes } from '../src/random/random-bytes.js';
-import { systemClock } from '../src/time/clock.js';
+import { BENCH_TRUST_DOMAIN, makeStoreWithDevices, type EnrolledDevice } from './enrolled-devices.js';
 import { timingOf, wallRatioTo, type RoundTime, type Timing } from './harness.js';
 import { findGo, LoadGenerator, type LoadDevice, type LoadMethod } from './load-generator.js';
 import type { Result } from './report.js';
@@ -24,7 +10,6 @@ import { BenchService } from './service.js';
 
 /** Stored renewals over gRPC by many callers, beside what the same server echoes to the same callers. */
 
-const TRUST_DOMAIN = 'bench.palyra.internal';
 const CALLERS = 32;
 /** So many each caller has; it takes them in turn, since a device renews in a chain. */
 const DEVICES_PER_CALLER = 8;
@@ -57,12 +42,19 @@ export async function benchRenewals(): Promise<Result[]> {
 async function measured(go: string, directory: string): Promise<Result> {
   const dataDir = join(directory, 'data');
   mkdirSync(dataDir, { mode: 0o700 });
-  const { roots, devices } = await enrolled(dataDir);
-  const service = await BenchService.start(dataDir, { PALYRA_TRUST_DOMAIN: TRUST_DOMAIN }, profiling());
+  const { roots, devices } = await makeStoreWithDevices(dataDir, CALLERS * DEVICES_PER_CALLER);
+  const trustDomain = BENCH_TRUST_DOMAIN;
+  const service = await BenchService.start(dataDir, { PALYRA_TRUST_DOMAIN: trustDomain }, profiling());
   try {
-    const serverName = `control-plane.${TRUST_DOMAIN}`;
-    const setup = { address: service.grpc, roots, serverName, trustDomain: TRUST_DOMAIN };
-    const load = LoadGenerator.start(go, directory, { ...setup, callers: CALLERS, devices });
+    const setup = {
+      address: service.grpc,
+      roots,
+      serverName: `control-plane.${trustDomain}`,
+      trustDomain,
+      callers: CALLERS,
+      devices: devices.map(loadDevice),
+    };
+    const load = LoadGenerator.start(go, directory, setup);
     const timings = await alternately(service, load);
     await load.stop();
     return resultOf(timings);
@@ -77,39 +69,11 @@ function profiling(): string[] {
   return directory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${directory}`];
 }
 
-/** A store as the service makes it, with devices that have paired. */
-async function enrolled(dataDir: string): Promise<{ roots: string; devices: LoadDevice[] }> {
-  const store = await openStore({ dataDir, masterKey: { kind: 'default-key-file' } });
-  try {
-    return await store.unitOfWork.run(async (unit) => {
-      const trustDomain = await fixTrustDomain(unit, TRUST_DOMAIN, systemRandomBytes);
-      const authority = await CertificateAuthority.createOrLoad(unit, { trustDomain, clock: systemClock });
-      const devices: LoadDevice[] = [];
-      while (devices.length < CALLERS * DEVICES_PER_CALLER) devices.push(await enrolOne(unit, authority));
-      return { roots: trustBundlePem(authority.trustBundle()), devices };
-    });
-  } finally {
-    await store.close();
-  }
-}
-
-async function enrolOne(unit: Unit, authority: CertificateAuthority): Promise<LoadDevice> {
-  const deviceId = newDeviceId(systemClock, randomBytes);
-  const identity = generateKeyPairSync('ed25519');
-  const csr = verifyCsr(makeCsr(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey));
-  const order = { deviceId, csr, lifetimeMs: DEFAULT_CERT_VALIDITY };
-  const issued = await recordIssued(unit, await authority.issueDeviceCertificate(order));
-  const enrolment = {
-    deviceId,
-    clientKind: 'node',
-    platform: 'linux',
-    identityKey: rawIdentityKey(identity.publicKey),
-    certificate: deviceCertificate(issued),
-  } as const;
-  await enrolDevice(unit, enrolment, { replaceIdentity: false, now: systemClock.now(), withdrawn: [] });
-  const { d = '' } = identity.privateKey.export({ format: 'jwk' });
+/** What the load generator has to know of a device. */
+function loadDevice({ deviceId, identityKey, certificate }: EnrolledDevice): LoadDevice {
+  const { d = '' } = identityKey.export({ format: 'jwk' });
   const seed = Buffer.from(d, 'base64url').toString('base64');
-  return { id: deviceId, seed, parent: createHash('sha256').update(issued.der).digest('base64') };
+  return { id: deviceId, seed, parent: createHash('sha256').update(certificate).digest('base64') };
 }
 
 /** All cases in each round, so that the ratio of a round compares neighbours. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { dirname } from 'node:path';
+import type { Distribution } from './distribution.js';
 import type { Timing } from './harness.js';
 
 export interface Ratio {
@@ -14,20 +15,26 @@ export interface Result {
   readonly name: string;
   readonly timings: readonly Timing[];
   readonly ratios: readonly Ratio[];
+  readonly distributions?: readonly Distribution[];
 }
 
-export function printResult({ name, timings, ratios }: Result): void {
+export function printResult({ name, timings, ratios, distributions = [] }: Result): void {
   console.log(`\n${name}`);
-  table(
-    ['', 'CPU µs', 'µs', 'per second'],
-    timings.map((timing) => [
-      timing.name,
-      timing.cpuUs.toFixed(1),
-      timing.wallUs.toFixed(1),
-      Math.round(timing.perSecond).toString(),
-    ]),
-  );
+  if (timings.length > 0) table(['', 'CPU µs', 'µs', 'per second'], timings.map(timingRow));
   if (ratios.length > 0) table(['', 'ratio', 'goal', ''], ratios.map(ratioRow));
+  if (distributions.length > 0) table(DISTRIBUTION_HEAD, distributions.map(distributionRow));
+}
+
+const DISTRIBUTION_HEAD = ['milliseconds', 'samples', 'p50', 'p90', 'p99', 'max', 'aim of p99', ''];
+
+function distributionRow({ name, samples, p50, p90, p99, max, aimOfP99 }: Distribution): string[] {
+  const row = [name, samples.toString(), ...[p50, p90, p99, max].map((value) => value.toFixed(1))];
+  if (aimOfP99 === undefined) return [...row, '', ''];
+  return [...row, aimOfP99.toString(), p99 <= aimOfP99 ? 'within' : 'beyond'];
+}
+
+function timingRow({ name, cpuUs, wallUs, perSecond }: Timing): string[] {
+  return [name, cpuUs.toFixed(1), wallUs.toFixed(1), Math.round(perSecond).toString()];
 }
 
 function ratioRow({ name, value, goal }: Ratio): string[] {

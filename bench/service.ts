@@ -11,8 +11,9 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 export class BenchService {
   private constructor(
     private readonly child: ChildProcess,
-    /** host:port */
+    /** host:port each */
     readonly grpc: string,
+    readonly quic: string,
   ) {}
 
   /** `nodeOptions` go before the script, for example `--cpu-prof`. */
@@ -34,7 +35,8 @@ export class BenchService {
       },
     });
     try {
-      return new BenchService(child, await readyAt(child));
+      const { grpc, quic } = await readyAt(child);
+      return new BenchService(child, grpc, quic);
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
@@ -60,14 +62,15 @@ export class BenchService {
 
 const US_PER_TICK = 10_000;
 
-async function readyAt({ stdout }: ChildProcess): Promise<string> {
+async function readyAt({ stdout }: ChildProcess): Promise<{ grpc: string; quic: string }> {
   if (stdout === null) throw new Error('the service has no stdout');
   for await (const line of createInterface({ input: stdout })) {
-    const entry = JSON.parse(line) as { event?: string; grpc?: string };
-    if (entry.event === 'ready' && entry.grpc !== undefined) {
+    const entry = JSON.parse(line) as { event?: string; grpc?: string; quic?: string };
+    const { event, grpc, quic } = entry;
+    if (event === 'ready' && grpc !== undefined && quic !== undefined) {
       // Its log must not stop it.
       stdout.resume();
-      return entry.grpc;
+      return { grpc, quic };
     }
   }
   throw new Error('the service ended before it was ready');

@@ -1,8 +1,9 @@
 /** The Ed25519 key that signs audit heads: how it is made, kept and read. Pure. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { decodeJsonRecord, encodeJsonRecord } from '../secret-store/json-record.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 export const AUDIT_KEY_NAME = 'audit-key';
 
@@ -10,7 +11,7 @@ const recordSchema = z.strictObject({ v: z.literal(1), privateKey: z.base64() })
 
 /** A new key as its sealed record keeps it: PKCS#8, base64. */
 export function newAuditKeyRecord(): Buffer {
-  const { privateKey } = generateKeyPairSync('ed25519');
+  const { privateKey } = newKeyPair('ed25519');
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
   return encodeJsonRecord({ privateKey: pkcs8.toString('base64') });
 }

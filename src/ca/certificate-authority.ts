@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Unit } from '../database/unit-of-work.js';
 import { DomainError, malformed } from '../errors/domain-error.js';
 import { systemRandomBytes, type RandomBytes } from '../random/random-bytes.js';
@@ -15,6 +15,7 @@ import { isTrusted, readRoots, RootSet } from './root-set.js';
 import { isDnsName } from './spiffe-id.js';
 import { statusUrls } from './status-urls.js';
 import { trustBundlePem, type QuicRuntimeTlsMaterial, type TrustBundle } from './trust-bundle.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 export interface CertificateAuthoritySettings {
   /** Lower-case DNS name, fixed at first start. */
@@ -166,7 +167,7 @@ export class CertificateAuthority {
   ): Promise<ControlPlaneCertificate> {
     this.#settings.requireIssuance?.('server_certificates');
     const profile = controlPlaneProfile(this.trustDomain, request.names);
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { publicKey, privateKey } = newKeyPair('p256');
     const spki = publicKey.export({ format: 'der', type: 'spki' });
     const certificate = await this.#issue(profile, spki, request.lifetimeMs);
     const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createPublicKey, sign } from 'node:crypto';
 import type { KeyObject, webcrypto as WebCrypto } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { Crypto } from '@peculiar/webcrypto';
@@ -9,14 +9,16 @@ import { DomainError } from '../errors/domain-error.js';
 import { makeCsr } from './csr-maker.js';
 import { MAX_CSR_BYTES, verifyCsr } from './csr.js';
 import { encodeBits, encodeContext, encodeDer, encodeSequence } from './der-writer.js';
+import { newKeyPair } from '../random/key-pair.js';
+import { foreignKeyPair } from '../../test/ca/foreign-key-pair.js';
 
 const ECDSA_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex');
 const ECDSA_SHA384 = Buffer.from('300a06082a8648ce3d040303', 'hex');
 const ED25519 = Buffer.from('300506032b6570', 'hex');
 const RSA_SHA256 = Buffer.from('300d06092a864886f70d01010b0500', 'hex');
 
-const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-const ed25519 = generateKeyPairSync('ed25519').privateKey;
+const p256 = newKeyPair('p256').privateKey;
+const ed25519 = newKeyPair('ed25519').privateKey;
 
 const spkiOf = (key: KeyObject): Buffer => createPublicKey(key).export({ format: 'der', type: 'spki' });
 
@@ -88,9 +90,9 @@ describe('a certificate request', () => {
 });
 
 describe('a certificate request is refused', () => {
-  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
-  const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const rsa = foreignKeyPair('rsa').privateKey;
+  const p384 = foreignKeyPair('p384').privateKey;
+  const other = newKeyPair('p256').privateKey;
   const point = spkiOf(p256).subarray(26);
   const compressed = encodeSequence(
     spkiOf(p256).subarray(2, 23),
@@ -134,7 +136,7 @@ describe('a certificate request is refused', () => {
     [
       'X25519, which is as long as Ed25519',
       'UNSUPPORTED_KEY',
-      () => edRequest(spkiOf(generateKeyPairSync('x25519').privateKey)),
+      () => edRequest(spkiOf(foreignKeyPair('x25519').privateKey)),
     ],
     ['P-384', 'UNSUPPORTED_KEY', () => request({ ...good, spki: spkiOf(p384), signer: p384 })],
     ['a compressed point', 'UNSUPPORTED_KEY', () => request({ ...good, spki: compressed })],
@@ -181,11 +183,7 @@ describe('a certificate request is refused', () => {
     ],
     ['the key of another', 'CSR_SIGNATURE', () => request({ ...good, signer: other })],
     ['SHA-512 that claims to be SHA-256', 'CSR_SIGNATURE', () => request({ ...good, digest: 'sha512' })],
-    [
-      'an Ed25519 key of another',
-      'CSR_SIGNATURE',
-      () => edRequest(spkiOf(generateKeyPairSync('ed25519').privateKey)),
-    ],
+    ['an Ed25519 key of another', 'CSR_SIGNATURE', () => edRequest(spkiOf(newKeyPair('ed25519').privateKey))],
   ])('%s: %s', (_name, reason, make) => {
     expect(refusal(make())).toBe(reason);
   });

@@ -1,10 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { z } from 'zod';
 import type { RandomBytes } from '../random/random-bytes.js';
 import { corruptRecord, decodeJsonRecord, encodeJsonRecord } from '../secret-store/json-record.js';
 import { parseCertificate, type ParsedCertificate } from './certificate-parser.js';
 import { issueCross, issueRoot, openIssuer, type Issuer } from './issuer.js';
 import type { SignedCertificate } from './issued-certificate.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 /** Sealed records `ca/<key id>`: each holds a CA key, its certificate, and what the key is used for. */
 
@@ -65,7 +65,7 @@ export async function makeRoot(
   randomBytes: RandomBytes,
   { state = 'signing', crossSigners = [] }: NewRootOptions = {},
 ): Promise<NewRoot> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey } = newKeyPair('p256');
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
   const order = { issuedAt: now, lifetimeMs: ROOT_LIFETIME_MS };
   const certificate = await issueRoot(pkcs8, trustDomain, order, randomBytes);

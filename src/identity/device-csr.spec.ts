@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { generateKeyPairSync } from 'node:crypto';
 import { makeCsr } from '../ca/csr-maker.js';
 import { verifyDeviceCsr } from './device-csr.js';
 import { rawIdentityKey } from './ed25519.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 describe('verifyDeviceCsr', () => {
-  const identity = generateKeyPairSync('ed25519').privateKey;
+  const identity = newKeyPair('ed25519').privateKey;
   const identityKey = rawIdentityKey(identity);
 
   it('takes a key of its own, of either kind', () => {
-    const ed25519 = generateKeyPairSync('ed25519').privateKey;
-    const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+    const ed25519 = newKeyPair('ed25519').privateKey;
+    const p256 = newKeyPair('p256').privateKey;
     expect(verifyDeviceCsr(makeCsr(ed25519), identityKey).algorithm).toBe('ed25519');
     expect(verifyDeviceCsr(makeCsr(p256), identityKey).algorithm).toBe('p256');
   });

@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
 import { findIssued, isIssued, recordIssued } from '../ca/certificate-index.js';
 import { CLUSTER_RECORD_NAME } from '../ca/cluster-record.js';
@@ -26,6 +25,7 @@ import {
   type RenewalRefusal,
   decideRenewal,
 } from './renewal-rule.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 export interface RenewalsParts {
   readonly unitOfWork: UnitOfWork;
@@ -55,7 +55,7 @@ type Outcome =
 /** Renewal and return (DESIGN §7): a new certificate on the word of the identity key, whichever door it came by. */
 export class Renewals {
   /** Stands in for the key of a device that is not known; nobody has its private half. */
-  readonly #strangersKey = rawIdentityKey(generateKeyPairSync('ed25519').publicKey);
+  readonly #strangersKey = rawIdentityKey(newKeyPair('ed25519').publicKey);
 
   constructor(private readonly parts: RenewalsParts) {}
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createLogger } from './logger.js';
 import { redactText } from './redaction.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 interface TokenVectors {
   readonly valid: readonly { readonly text: string }[];
@@ -16,9 +16,7 @@ const readVectors = (name: string): unknown =>
 const token = (readVectors('token') as TokenVectors).valid[0]!.text;
 const link = (readVectors('code') as CodeVectors).links.accepted[0]!.canonical;
 const PIN_CODE = 'K7QM-482913';
-const privateKey = generateKeyPairSync('ed25519')
-  .privateKey.export({ format: 'pem', type: 'pkcs8' })
-  .toString();
+const privateKey = newKeyPair('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 
 /** What a line must not hold, by what was logged. */
 const SECRETS: readonly (readonly [string, string, string])[] = [

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import quiche from '@matrixai/quic/native/quiche.js';
-import { generateKeyPairSync } from 'node:crypto';
 import { refusalPacket, TRANSPORT_ERROR } from './refusal-packet.js';
 import { statelessReset, statelessResetToken, tokenAsInteger } from './stateless-reset.js';
+import { newKeyPair } from '../random/key-pair.js';
 
 const local = { host: '127.0.0.1', port: 1 };
 const remote = { host: '127.0.0.1', port: 2 };
@@ -28,7 +28,7 @@ describe('refusalPacket', () => {
 });
 
 describe('statelessReset', () => {
-  const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
+  const key = newKeyPair('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
   const id = Buffer.alloc(20, 3);
 
   it('ends with the token of the connection id and looks like a short header', () => {

@@ -1,11 +1,5 @@
 import 'reflect-metadata';
-import {
-  createHash,
-  createPrivateKey,
-  generateKeyPairSync,
-  randomBytes,
-  X509Certificate as NodeCertificate,
-} from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes, X509Certificate as NodeCertificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as x509 from '@peculiar/x509';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
@@ -25,6 +19,7 @@ import type { CertificateTemplate } from '../../src/ca/template.js';
 import { ManualClock } from '../../src/time/clock.js';
 import { TemporaryStore } from '../store/temporary-store.js';
 import { verifiedCsr } from './test-ca.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 const NOW = Date.UTC(2026, 5, 1, 12, 0, 0, 250);
 const DEVICE = '01K9ZAYT3M4V5W6X7Y8Z9ABCDE';
@@ -325,7 +320,7 @@ describe('the check of own output', () => {
 
   it('finds another signer and a damaged signature', async () => {
     const { certificate, template, issuer } = await sample();
-    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { publicKey } = newKeyPair('p256');
     const damaged = Buffer.from(certificate.der);
     damaged[damaged.length - 1]! ^= 1;
     for (const [der, key] of [
@@ -349,7 +344,7 @@ describe('the check of own output', () => {
 
   it('stands between signing and everybody else', async () => {
     const { issuer, template } = await sample();
-    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { publicKey } = newKeyPair('p256');
     const order = { spki: template.spki, issuedAt: NOW, lifetimeMs: 60_000 };
     await expect(
       issueLeaf({ ...issuer, publicKey }, template.profile, order, randomBytes),
@@ -387,7 +382,7 @@ describe('the check of own output', () => {
 });
 
 function newKey(): Buffer {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey } = newKeyPair('p256');
   return createPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' })).export({
     format: 'der',
     type: 'pkcs8',

@@ -1,11 +1,12 @@
 import 'reflect-metadata';
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import type { KeyObject, webcrypto as WebCrypto } from 'node:crypto';
 import { Crypto } from '@peculiar/webcrypto';
 import * as x509 from '@peculiar/x509';
 import type { ChainRefusal } from '../../src/ca/chain-verification.js';
 import { newDeviceId } from '../../src/identity/device-id.js';
 import { systemClock } from '../../src/time/clock.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 /** Client certificates that no door may let in, each wrong in one thing; made with a CA's real key where that helps. */
 
@@ -223,7 +224,7 @@ function extensionsOf(
   return extensions;
 }
 
-const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+const newKey = (): KeyObject => newKeyPair('p256').privateKey;
 const publicKeyOf = (key: KeyObject): Buffer => createPublicKey(key).export({ format: 'der', type: 'spki' });
 const keyIdOf = (key: KeyObject): string =>
   createHash('sha256').update(publicKeyOf(key).subarray(-65)).digest('hex').slice(0, 40);

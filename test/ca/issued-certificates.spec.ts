@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { KeyUsageFlags } from '@peculiar/x509';
 import fc from 'fast-check';
@@ -18,6 +18,8 @@ import { newDeviceId } from '../../src/identity/device-id.js';
 import { ManualClock } from '../../src/time/clock.js';
 import { verifiedCsr } from './test-ca.js';
 import { oracleReading, oracleTbs, type OracleIssuer } from './x509-oracle.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
+import { foreignKeyPair } from './foreign-key-pair.js';
 
 /** What we write is, byte for byte, what another library writes of the same template, and it reads the same in it. */
 
@@ -34,7 +36,7 @@ const keys = [
 ];
 
 beforeAll(async () => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey } = newKeyPair('p256');
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
   const root = await issueRoot(pkcs8, 'edge.example', { issuedAt: FIRST, lifetimeMs: CENTURY }, randomBytes);
   issuer = await openIssuer(pkcs8, root.der);
@@ -156,7 +158,7 @@ describe('a control-plane certificate', () => {
 
 describe('a root', () => {
   it('is what another library writes', async () => {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { privateKey } = newKeyPair('p256');
     const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
     for (const issuedAt of [FIRST, TURN - ROOT_LIFETIME_MS - 1000, TURN - 1000, TURN]) {
       const wanted = { issuedAt, lifetimeMs: ROOT_LIFETIME_MS };
@@ -189,14 +191,14 @@ describe('one issuer', () => {
   });
 
   it('is not opened with another kind of key', async () => {
-    const { privateKey } = generateKeyPairSync('ed25519');
+    const { privateKey } = newKeyPair('ed25519');
     const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
     await expect(openIssuer(pkcs8, issuer.certificate.der)).rejects.toThrow('must be P-256');
   });
 
   it('certifies nothing that has not the form of a key', async () => {
     const profile = deviceProfile('edge.example', '01K9ZAYT3M4V5W6X7Y8Z9ABCDE');
-    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    const { publicKey } = foreignKeyPair('p384');
     const spki = publicKey.export({ format: 'der', type: 'spki' });
     const issued = issueLeaf(issuer, profile, { spki, issuedAt: FIRST, lifetimeMs: 1000 }, randomBytes);
     await expect(issued).rejects.toMatchObject({ kind: 'internal', reason: 'ISSUANCE_KEY' });

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { execFile } from 'node:child_process';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { crossProfile } from '../../src/ca/profiles.js';
 import type { Root } from '../../src/ca/root-record.js';
 import { SigningKey } from '../../src/ca/signer.js';
 import { admin, DAY_MS, RotationWorld, TRUST_DOMAIN } from './rotation-world.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 /** What openssl says of the chains of a rotation, as a verifier that knows one root alone. */
 
@@ -148,7 +149,7 @@ describe('openssl with the old root alone refuses', () => {
   });
 
   it('a cross-certificate that another key has signed', async () => {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { privateKey } = newKeyPair('p256');
     const signingKey = await SigningKey.open(privateKey.export({ format: 'der', type: 'pkcs8' }));
     // Name and key identifier are those of B: only the signature tells.
     const forger = { ...B!.issuer, signingKey, publicKey: signingKey.publicKey };

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import { randomBytes, type KeyObject } from 'node:crypto';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { verifyCsr, type VerifiedCsr } from '../../src/ca/csr.js';
 import { DEFAULT_CERT_VALIDITY, type SignedCertificate } from '../../src/ca/issued-certificate.js';
@@ -11,6 +11,7 @@ import { newDeviceId } from '../../src/identity/device-id.js';
 import { systemClock, type Clock } from '../../src/time/clock.js';
 import { makeCsr } from '../../src/ca/csr-maker.js';
 import { makeHostileCertificate, type HostileCase, type HostileCertificate } from './hostile-certificates.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 export interface TestCaOptions {
   readonly trustDomain?: string;
@@ -92,9 +93,6 @@ export class TestCa {
 
 /** A new key and its checked request. */
 export function verifiedCsr(algorithm: KeyAlgorithm = 'p256'): { csr: VerifiedCsr; privateKey: KeyObject } {
-  const { privateKey } =
-    algorithm === 'p256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('ed25519');
+  const { privateKey } = algorithm === 'p256' ? newKeyPair('p256') : newKeyPair('ed25519');
   return { csr: verifyCsr(makeCsr(privateKey)), privateKey };
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, randomBytes, sign } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parseCertificate } from '../../src/ca/certificate-parser.js';
 import { checkedEntries, signCrl } from '../../src/ca/crl/crl-signing.js';
@@ -27,6 +27,7 @@ import { makeRoot } from '../../src/ca/root-record.js';
 import { SIGNATURE_ALGORITHM } from '../../src/ca/public-key.js';
 import { TestCa } from './test-ca.js';
 import { findings, hasZlint } from './zlint.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 /**
  * What another linter says of everything that is issued; without it, skipped (docs/testing.md). A new kind of
@@ -133,7 +134,7 @@ interface Planted {
 
 /** A certificate that our writer would never make, signed by the CA. */
 function plant({ extensions, serial = Buffer.alloc(16, 1) }: Planted): Buffer {
-  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { publicKey } = newKeyPair('p256');
   const tbs = encodeSequence(
     encodeContext(0, encodeUnsigned(Buffer.of(2))),
     encodeUnsigned(serial),

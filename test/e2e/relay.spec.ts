@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeCsr } from '../../src/ca/csr-maker.js';
 import { describeError } from '../../src/cli/error-report.js';
@@ -25,17 +25,18 @@ import { TestDevice, approving, failureOf, mintPin } from './paired-device.js';
 import { RawPairing } from './raw-pairing.js';
 import { Relay } from './relay.js';
 import { ServiceProcess } from './service-process.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 /** What the relay makes of one field, and the reason for which the device then stops. */
 type FieldEdit<Value> = readonly [edit: (value: Value) => Value | Promise<Value>, reason: string];
 /** The type makes a new field of the proto ask for an edit of its own. */
 type FieldEdits<Message> = { readonly [Field in keyof Message]: FieldEdit<Message[Field]> };
 
-const newIdentityKey = (): Buffer => rawIdentityKey(generateKeyPairSync('ed25519').privateKey);
+const newIdentityKey = (): Buffer => rawIdentityKey(newKeyPair('ed25519').privateKey);
 const newRequest = (): Buffer => makeCsr(newCertificateKey());
 const newPoint = (): Buffer => Scalar.random(systemRandomBytes).multiplyBase().encode();
 const newSignature = (): Buffer =>
-  signWithIdentity(generateKeyPairSync('ed25519').privateKey, Buffer.from('another statement'));
+  signWithIdentity(newKeyPair('ed25519').privateKey, Buffer.from('another statement'));
 
 /** Every edit keeps the form that its field must have, wherever more than one value has it. */
 const HELLO_EDITS: FieldEdits<PairHello> = {

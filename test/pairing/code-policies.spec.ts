@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { OperatorCaller, OperatorRole } from '../../src/operators/caller.js';
 import { encodeOperatorRecord, operatorRecordName } from '../../src/operators/operator-record.js';
@@ -12,6 +11,7 @@ import {
   newTestDevice,
   refusal,
 } from './pairing-world.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 const other: OperatorCaller = { ...admin, operatorId: 'b2c3d4e5' };
 
@@ -118,7 +118,7 @@ describe('what a code may be used for', () => {
 
     it('a known id with another key', async () => {
       const { deviceId } = await enrolled();
-      const identityKey = generateKeyPairSync('ed25519').privateKey;
+      const identityKey = newKeyPair('ed25519').privateKey;
       await waits(newTestDevice({ deviceId, identityKey }), 'IDENTITY_CHANGED');
     });
 

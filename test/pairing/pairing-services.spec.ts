@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { generateKeyPairSync } from 'node:crypto';
 import { CertificateRow } from '../../src/ca/certificate.entity.js';
 import { DeviceRow } from '../../src/identity/device.entity.js';
 import { rawIdentityKey } from '../../src/identity/ed25519.js';
@@ -12,6 +11,7 @@ import { TRY_ROW_LIFE_MS } from '../../src/pairing/tries.js';
 import type { ListedConnection } from '../../src/quic/device-connections.js';
 import type { CloseReason } from '../../src/quic/node-connections.js';
 import { PairingWorld, admin, newTestDevice, refusal } from './pairing-world.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -159,7 +159,7 @@ describe('a device that is known', () => {
   it('with another key needs replace_identity, and then the old identity ends', async () => {
     const device = await world.paired();
     const first = await world.approve(device.requestId);
-    const otherKey = generateKeyPairSync('ed25519').privateKey;
+    const otherKey = newKeyPair('ed25519').privateKey;
     const impostor = await world.paired(newTestDevice({ deviceId: device.deviceId, identityKey: otherKey }));
 
     expect((await world.queue.get(impostor.requestId)).conflict).toBe('IDENTITY_CHANGED');
@@ -180,7 +180,7 @@ describe('a device that is known', () => {
     const device = await world.paired();
     await world.approve(device.requestId);
     await world.collectOnce(device.token);
-    const otherKey = generateKeyPairSync('ed25519').privateKey;
+    const otherKey = newKeyPair('ed25519').privateKey;
     const other = await world.paired(newTestDevice({ deviceId: device.deviceId, identityKey: otherKey }));
     const replaced = await world.approve(other.requestId, true);
     const identity = await identityOf(device.deviceId);
@@ -192,7 +192,7 @@ describe('a device that is known', () => {
     const device = await world.paired();
     await world.approve(device.requestId);
     const connection = new OpenConnection(device.deviceId);
-    const otherKey = generateKeyPairSync('ed25519').privateKey;
+    const otherKey = newKeyPair('ed25519').privateKey;
     const other = await world.paired(newTestDevice({ deviceId: device.deviceId, identityKey: otherKey }));
     expect(connection.endedFor).toBeUndefined();
     await world.approve(other.requestId, true);

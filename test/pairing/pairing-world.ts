@@ -1,4 +1,4 @@
-import { type KeyObject, generateKeyPairSync } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { makeCsr } from '../../src/ca/csr-maker.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
@@ -27,6 +27,7 @@ import { Scalar } from '../../src/spake2plus/p256.js';
 import { ManualClock } from '../../src/time/clock.js';
 import { TemporaryStore } from '../store/temporary-store.js';
 import { type Observed, observedStore } from './observed-store.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 const START = 1_780_000_000_000;
 const REQUEST_TTL_MS = 24 * 3_600_000;
@@ -280,10 +281,10 @@ export interface PairedDevice extends TestDevice {
 }
 
 export function newTestDevice(of: Partial<TestDevice> = {}): TestDevice {
-  const certificateKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const certificateKey = newKeyPair('p256').privateKey;
   return {
     deviceId: newDeviceId({ now: () => Date.now() }, systemRandomBytes),
-    identityKey: generateKeyPairSync('ed25519').privateKey,
+    identityKey: newKeyPair('ed25519').privateKey,
     certificateKey,
     csr: makeCsr(certificateKey),
     ...of,

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { generateKeyPairSync } from 'node:crypto';
 import { CertificateRow } from '../../src/ca/certificate.entity.js';
 import { verifyDeviceChain } from '../../src/ca/chain-verification.js';
 import { makeCsr } from '../../src/ca/csr-maker.js';
@@ -18,6 +17,7 @@ import type { CloseReason } from '../../src/quic/node-connections.js';
 import { systemRandomBytes } from '../../src/random/random-bytes.js';
 import { PairingWorld, admin, newTestDevice, refusal } from './pairing-world.js';
 import { DEVICE_ADDRESS, RenewingDevice, fingerprintOf, renewalsOf } from './renewing-device.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -173,7 +173,7 @@ describe('a renewal by somebody else', () => {
     const before = await world.actions();
     const { certificateKey } = device.of;
     const asStolen = { ...device.requestFor(world, makeCsr(certificateKey)), signature: Buffer.alloc(64, 7) };
-    const ownKey = generateKeyPairSync('ed25519').privateKey;
+    const ownKey = newKeyPair('ed25519').privateKey;
     for (const input of [asStolen, device.requestFor(world, newCsr(), ownKey)]) {
       expect(await refusal(send(input))).toMatchObject(refused);
     }

@@ -1,8 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { requestToProto } from '../../src/pairing/pairing-messages.js';
 import { type RequestChange, RequestWatch, type WatchOptions } from '../../src/pairing/request-watch.js';
 import { PairingWorld, admin, newTestDevice, refusal } from './pairing-world.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 describe('the queue of pairing requests', () => {
   let world: PairingWorld;
@@ -178,7 +178,7 @@ describe('the queue of pairing requests', () => {
       requestToProto(await world.queue.get((await world.paired(newTestDevice(of), link)).requestId), true);
     const { deviceId, identityKey } = device;
     const known = requestToProto(await world.queue.get(device.requestId), true).identityFingerprint;
-    const changed = await facts({ deviceId, identityKey: generateKeyPairSync('ed25519').privateKey });
+    const changed = await facts({ deviceId, identityKey: newKeyPair('ed25519').privateKey });
     expect(changed.conflict).toBe('IDENTITY_CHANGED');
     expect(changed.knownIdentityFingerprint.equals(known)).toBe(true);
     expect((await facts({ identityKey })).keyDeviceId).toBe(deviceId);

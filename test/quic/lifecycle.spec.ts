@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { issueLeaf, openIssuer } from '../../src/ca/issuer.js';
 import { decodeCertificates } from '../../src/ca/pem.js';
 import { type CertificateProfile, controlPlaneProfile } from '../../src/ca/profiles.js';
@@ -8,6 +8,7 @@ import { TestCa } from '../ca/test-ca.js';
 import { TestDoor, type DoorOptions } from './quic-door.js';
 import { RawPeer } from './raw-peer.js';
 import { UdpRelay } from './udp-relay.js';
+import { newKeyPair } from '../../src/random/key-pair.js';
 
 describe('life of the QUIC door', () => {
   let ca: TestCa;
@@ -139,7 +140,7 @@ describe('life of the QUIC door', () => {
     const device = await door.enrolled();
     const pkcs8 = createPrivateKey(ca.rootKey).export({ format: 'der', type: 'pkcs8' });
     const issuer = await openIssuer(pkcs8, ca.authority.signingRoot);
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { publicKey, privateKey } = newKeyPair('p256');
     const profile: CertificateProfile = {
       ...controlPlaneProfile(ca.trustDomain, []),
       subjectAltNames: [

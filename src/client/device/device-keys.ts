@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { newDeviceId } from '../../identity/device-id.js';
 import type { RandomBytes } from '../../random/random-bytes.js';
 import type { Clock } from '../../time/clock.js';
@@ -6,6 +5,7 @@ import { identityFingerprint, fingerprintWords } from '../../identity/fingerprin
 import { rawIdentityKey } from '../../identity/ed25519.js';
 import type { KeyObject } from 'node:crypto';
 import type { StoredIdentity } from './device-records.js';
+import { newKeyPair } from '../../random/key-pair.js';
 
 /** A new device: a ULID of its own and an Ed25519 key (RFC 8032). */
 export function newIdentity(clock: Clock, random: RandomBytes): StoredIdentity {
@@ -19,7 +19,7 @@ export function withNewKey(identity: StoredIdentity): StoredIdentity {
 
 /** P-256, which every TLS stack takes (DESIGN §3); new for each certificate. */
 export function newCertificateKey(): KeyObject {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  return newKeyPair('p256').privateKey;
 }
 
 /** What the person at the device compares with what the operator sees. */
@@ -37,5 +37,5 @@ export function shownIdentity(identity: StoredIdentity): ShownIdentity {
 }
 
 function newIdentityKey(): KeyObject {
-  return generateKeyPairSync('ed25519').privateKey;
+  return newKeyPair('ed25519').privateKey;
 }

@@ -1,4 +1,4 @@
-import { type KeyObject, generateKeyPairSync } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import { makeCsr } from '../../../src/ca/csr-maker.js';
 import { newDeviceId } from '../../../src/identity/device-id.js';
 import { rawIdentityKey } from '../../../src/identity/ed25519.js';
@@ -6,6 +6,7 @@ import { identityFingerprint } from '../../../src/identity/fingerprint.js';
 import { systemRandomBytes } from '../../../src/random/random-bytes.js';
 import type { TestDevice } from '../pairing-world.js';
 import { PERSONAS } from './pairing-model.js';
+import { newKeyPair } from '../../../src/random/key-pair.js';
 
 /** The real devices behind the model's personas, and the model's names for everything real. */
 export class Cast {
@@ -19,7 +20,7 @@ export class Cast {
     );
     const identities = byName(
       PERSONAS.map(({ key }) => key),
-      () => generateKeyPairSync('ed25519').privateKey,
+      () => newKeyPair('ed25519').privateKey,
     );
     const certificates = byName(
       PERSONAS.map(({ certificateKey }) => certificateKey),
@@ -65,7 +66,7 @@ export class Cast {
 }
 
 function newCertificate(): { certificateKey: KeyObject; csr: Buffer } {
-  const certificateKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const certificateKey = newKeyPair('p256').privateKey;
   return { certificateKey, csr: makeCsr(certificateKey) };
 }
 
