@@ -96,7 +96,9 @@ class Filled {
   cases(): Case[] {
     const { committed, unitOfWork } = this.store;
     const connections = new DeviceConnections();
-    const identities = new IdentityManager({ unitOfWork, committed, clock: systemClock, connections });
+    const announceRevocation = (): undefined => undefined;
+    const parts = { unitOfWork, committed, clock: systemClock, connections, announceRevocation };
+    const identities = new IdentityManager(parts);
     const inventory = new CertificateInventory(committed, systemClock);
     const queue = new PairingQueue(committed, systemClock);
     const cases: Record<string, () => Promise<unknown>> = {

@@ -8,6 +8,7 @@ import { RotationModule } from './ca/rotation/rotation.module.js';
 import { CallerGuard } from './grpc/caller.guard.js';
 import { DomainErrorFilter } from './grpc/domain-error.filter.js';
 import { FAILURE_LOG, type FailureLog } from './grpc/failure-log.js';
+import { DeviceEventsModule } from './device-events/device-events.module.js';
 import { IdentityModule } from './identity/identity.module.js';
 import { ObservabilityModule, type ObservabilityParts } from './observability/observability.module.js';
 import { StatusController } from './observability/status.controller.js';
@@ -34,6 +35,7 @@ export interface AppParts extends ObservabilityParts {
   imports: [
     CaModule,
     QuicModule,
+    DeviceEventsModule,
     OperatorsModule,
     IdentityModule,
     PairingModule,

@@ -1,9 +1,10 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { BYTES } from '../database/bytes-column.js';
 import { int64 } from '../database/int64.js';
 
 /** One link of the hash chain; see `AuditEntry`. */
 @Entity('audit_entry')
+@Index('audit_entry_subject', ['subject', 'sequence'])
 export class AuditEntryRow {
   @PrimaryColumn('bigint', { transformer: int64 })
   sequence!: number;

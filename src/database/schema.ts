@@ -5,6 +5,7 @@ import { CrlRow, RevocationRow } from '../ca/crl/revocation.entity.js';
 import { DeviceRow } from '../identity/device.entity.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../pairing/pairing.entity.js';
 import { SecretRow } from '../secret-store/secret.entity.js';
+import { AddDeviceEvents1780000000610 } from './migrations/add-device-events.js';
 import { AddDeviceRequests1780000000520 } from './migrations/add-device-requests.js';
 import { AddInventory1780000000430 } from './migrations/add-inventory.js';
 import { AddRenewal1780000000310 } from './migrations/add-renewal.js';
@@ -42,4 +43,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   AddRevocation1780000000420,
   AddInventory1780000000430,
   AddDeviceRequests1780000000520,
+  AddDeviceEvents1780000000610,
 ];

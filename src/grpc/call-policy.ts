@@ -69,7 +69,12 @@ export const CALL_POLICY: ReadonlyMap<string, CallPolicy> = new Map([
   ...rows('/grpc.health.v1.Health/', { Check: nobody, Watch: nobody, List: nobody }),
   ...rows('/grpc.reflection.v1.ServerReflection/', { ServerReflectionInfo: nobody }),
   ...rows('/grpc.reflection.v1alpha.ServerReflection/', { ServerReflectionInfo: nobody }),
-  ...rows('', { 'node.health': device, 'node.renew': device, 'node.trust_bundle': device }),
+  ...rows('', {
+    'node.health': device,
+    'node.renew': device,
+    'node.trust_bundle': device,
+    'node.stream_events': device,
+  }),
 ]);
 
 function rows(prefix: string, methods: Readonly<Record<string, CallPolicy>>): [string, CallPolicy][] {

@@ -24,6 +24,8 @@ export interface IdentityManagerParts {
   readonly committed: CommittedReader;
   readonly clock: Clock;
   readonly connections: NodeConnections;
+  /** Tells whoever listens on a connection of the device, before it is closed. */
+  readonly announceRevocation: (deviceId: string) => void;
 }
 
 /** A device as operators see it: the row, completed by the sealed record. */
@@ -81,6 +83,7 @@ export class IdentityManager {
   async revoke(caller: OperatorCaller, rawDeviceId: string, reason: string): Promise<Revocation> {
     const deviceId = parseDeviceId(rawDeviceId);
     const row = await this.parts.unitOfWork.run((unit) => this.revokeInUnit(unit, caller, deviceId, reason));
+    this.parts.announceRevocation(deviceId);
     const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');
     return { device: this.registered(row), closedConnections };
   }

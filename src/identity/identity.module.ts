@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { Settings } from '../config/settings.js';
 import type { CommittedReader, UnitOfWork } from '../database/unit-of-work.js';
+import { DeviceEventFeed } from '../device-events/device-event-feed.js';
 import { DeviceConnections } from '../quic/device-connections.js';
 import type { Store } from '../database/open-store.js';
 import { CLOCK, COMMITTED_READER, SETTINGS, STORE, UNIT_OF_WORK } from '../runtime.js';
@@ -18,13 +19,23 @@ import { Renewals } from './renewals.js';
   providers: [
     {
       provide: IdentityManager,
-      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, DeviceConnections],
+      inject: [UNIT_OF_WORK, COMMITTED_READER, CLOCK, DeviceConnections, DeviceEventFeed],
       useFactory: (
         unitOfWork: UnitOfWork,
         committed: CommittedReader,
         clock: Clock,
         connections: DeviceConnections,
-      ): IdentityManager => new IdentityManager({ unitOfWork, committed, clock, connections }),
+        events: DeviceEventFeed,
+      ): IdentityManager =>
+        new IdentityManager({
+          unitOfWork,
+          committed,
+          clock,
+          connections,
+          announceRevocation: (deviceId) => {
+            events.announceRevocation(deviceId);
+          },
+        }),
     },
     {
       provide: Renewals,

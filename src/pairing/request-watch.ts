@@ -1,4 +1,5 @@
 import type { AuditEntry } from '../audit/audit-entry.js';
+import { News } from '../database/news.js';
 import type { StoreTime } from '../database/unit-of-work.js';
 import { DomainError, wrongState } from '../errors/domain-error.js';
 import type { PairingQueue, QueuedRequest } from './pairing-queue.js';
@@ -118,44 +119,4 @@ function lastChanges(entries: readonly AuditEntry[]): { sequence: number; reques
     last.set(requestId, sequence);
   }
   return [...last].map(([requestId, sequence]) => ({ requestId, sequence }));
-}
-
-/** Whether there was a commit since one last looked. */
-class News {
-  #wake: (() => void) | undefined;
-  #fresh = false;
-  readonly #end: () => void;
-  readonly #onAbort = (): void => {
-    this.#wake?.();
-  };
-
-  constructor(
-    onCommit: RequestWatchParts['onCommit'],
-    private readonly signal: AbortSignal,
-  ) {
-    this.#end = onCommit(() => {
-      this.#fresh = true;
-      this.#wake?.();
-    });
-    signal.addEventListener('abort', this.#onAbort);
-  }
-
-  async next(milliseconds: number): Promise<void> {
-    if (!this.#fresh && !this.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, milliseconds);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    this.#wake = undefined;
-    this.#fresh = false;
-  }
-
-  close(): void {
-    this.#end();
-    this.signal.removeEventListener('abort', this.#onAbort);
-  }
 }

@@ -89,6 +89,8 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
   }
 
   end(reason: CloseReason): void {
+    // What was written before goes out before: after the close nothing does.
+    if (this.isAdmitted) this.connection.flush();
     this.connection.close(true, closeCode(reason));
   }
 

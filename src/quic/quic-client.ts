@@ -224,6 +224,8 @@ export class QuicClient implements ConnectionOwner {
     const error = this.#failure ?? closeError(end);
     this.#close = { ...end, error };
     this.#settleReady(error);
+    // What came in the packets before the close has not had its turn.
+    for (const stream of this.#streams.values()) stream.readAvailable();
     for (const stream of [...this.#streams.values(), ...this.#waiting]) stream.abort(error);
     this.#streams.clear();
     this.#waiting.length = 0;

@@ -5,7 +5,7 @@ import type { HostPort } from '../network/network-address.js';
 import { isJsonObject, type JsonObject } from './frame-codec.js';
 import type { NodeCall, NodeResponder, NodeRpcHandler } from './node-rpc-handler.js';
 import { eventResponse, healthResponse, resultResponse } from './node-rpc-message.js';
-import { QuicContext } from './quic-context.js';
+import { type AnswerStream, QuicContext } from './quic-context.js';
 import type { QuicEndpoint } from './quic-endpoint.js';
 import { serveWithConnectionLimit } from './serve-with-connection-limit.js';
 import { QUIC } from './transport-id.js';
@@ -87,17 +87,45 @@ export class QuicStrategy extends Server implements CustomTransportStrategy, Nod
 }
 
 /** One call of a handler: its values become responses. */
-class HandlerRun {
+class HandlerRun implements AnswerStream {
   readonly context: QuicContext;
   #subscription: Subscription | undefined;
   #last: unknown;
+  #ended: AbortController | undefined;
   #isCancelled = false;
+  #isBlocked = false;
+  #unblock: (() => void) | undefined;
 
   constructor(
     private readonly call: NodeCall,
     private readonly responder: NodeResponder,
   ) {
-    this.context = new QuicContext(call);
+    this.context = new QuicContext(call, this);
+  }
+
+  /** Made when somebody asks: most calls are over before anybody could. */
+  get signal(): AbortSignal {
+    if (this.#ended === undefined) {
+      this.#ended = new AbortController();
+      if (this.#isCancelled) this.#ended.abort();
+    }
+    return this.#ended.signal;
+  }
+
+  writable(): Promise<void> {
+    if (!this.#isBlocked || this.#isCancelled) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#unblock = resolve;
+    });
+  }
+
+  sendEvent(seq: number, content: JsonObject): void {
+    if (this.#isCancelled || this.responder.send(eventResponse(seq, content))) return;
+    this.#isBlocked = true;
+    this.responder.onDrain(() => {
+      this.#isBlocked = false;
+      this.#unblock?.();
+    });
   }
 
   get params(): object {
@@ -128,6 +156,8 @@ class HandlerRun {
 
   cancel(): void {
     this.#isCancelled = true;
+    this.#ended?.abort();
+    this.#unblock?.();
     this.#subscription?.unsubscribe();
   }
 
@@ -145,6 +175,6 @@ class HandlerRun {
       this.fail(new TypeError('an event of a stream must have a sequence number'));
       return;
     }
-    this.responder.send(eventResponse(seq, content));
+    this.sendEvent(seq, content);
   }
 }

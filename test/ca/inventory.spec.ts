@@ -8,6 +8,7 @@ import { newDeviceId } from '../../src/identity/device-id.js';
 import { DeviceRow } from '../../src/identity/device.entity.js';
 import { systemRandomBytes } from '../../src/random/random-bytes.js';
 import { ManualClock } from '../../src/time/clock.js';
+import { plansOf } from '../store/query-plan.js';
 import { TemporaryStore } from '../store/temporary-store.js';
 
 const NOW = 1_780_000_000_000;
@@ -139,28 +140,10 @@ describe('the inventory', () => {
     ['revoked', { state: 'revoked' }],
     ['a range', { state: 'valid', expiresBefore: NOW + HOUR }],
   ])('walks in an index and sorts nothing: %s', async (_name, filter) => {
-    const plan = await planOf(() => inventory.list(filter, { limit: 10, cursor: `${NOW}x1` }));
+    const [plan] = await plansOf(directory.store, 'certificate', () =>
+      inventory.list(filter, { limit: 10, cursor: `${NOW}x1` }),
+    );
     expect(plan).toMatch(/USING (COVERING )?INDEX certificate_(expires_at|unrevoked|revoked)/);
     expect(plan).not.toMatch(/SCAN certificate(?! USING)|TEMP B-TREE/);
   });
 });
-
-/** What SQLite says of how it runs the queries of `work`. */
-async function planOf(work: () => Promise<unknown>): Promise<string> {
-  const { tables } = directory.store.committed;
-  const source = tables.dataSource;
-  const made: [string, unknown[]][] = [];
-  const logger = source.logger;
-  source.logger = {
-    ...logger,
-    logQuery: (sql: string, values: unknown[] = []) => made.push([sql, values]),
-  };
-  try {
-    await work();
-  } finally {
-    source.logger = logger;
-  }
-  const [[sql, values] = ['', []]] = made.filter(([text]) => text.includes('"certificate"'));
-  const rows = await tables.query<{ detail: string }[]>(`EXPLAIN QUERY PLAN ${sql}`, values);
-  return rows.map(({ detail }) => detail).join('; ');
-}

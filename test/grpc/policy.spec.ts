@@ -90,7 +90,13 @@ describe('the guard', () => {
   const device = (method: string): ExecutionContext => {
     const request = { method, params: {}, resumeFrom: undefined };
     const remote = { host: '127.0.0.1', port: 1 };
-    return guarded('rpc', [{}, new QuicContext({ deviceId: 'd', fingerprint: 'f', remote, request })]);
+    const call = { deviceId: 'd', fingerprint: 'f', remote, request };
+    const answer = {
+      signal: new AbortController().signal,
+      writable: () => Promise.resolve(),
+      sendEvent: () => undefined,
+    };
+    return guarded('rpc', [{}, new QuicContext(call, answer)]);
   };
   const holds = new ServiceHolds();
   const guard = new CallerGuard(holds);

@@ -133,7 +133,13 @@ export class PairingWorld {
       clock,
       authority,
       connections,
-      new IdentityManager({ unitOfWork, committed, clock, connections }),
+      new IdentityManager({
+        unitOfWork,
+        committed,
+        clock,
+        connections,
+        announceRevocation: () => undefined,
+      }),
       new PairingCodes({
         ...store,
         random: options.mintRandom ?? systemRandomBytes,

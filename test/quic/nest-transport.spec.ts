@@ -22,13 +22,13 @@ import { NODE_HEALTH, NodeHealthService } from '../../src/quic/node-health.js';
 import { NodeRpcController } from '../../src/quic/node-rpc.controller.js';
 import { QuicClientProxy } from '../../src/quic/quic-client-proxy.js';
 import { QuicClient } from '../../src/quic/quic-client.js';
-import type { QuicContext } from '../../src/quic/quic-context.js';
+import type { AnswerStream, QuicContext } from '../../src/quic/quic-context.js';
 import { QuicEndpoint } from '../../src/quic/quic-endpoint.js';
 import { QuicStrategy } from '../../src/quic/quic-strategy.js';
 import { QUIC } from '../../src/quic/transport-id.js';
 import { systemClock } from '../../src/time/clock.js';
 import { TestCa, type TestDevice } from '../ca/test-ca.js';
-import { TestObserver, TestRegistry } from './quic-door.js';
+import { eventually, TestObserver, TestRegistry } from './quic-door.js';
 
 const seen: string[] = [];
 
@@ -53,6 +53,29 @@ class RecordingFilter implements ExceptionFilter {
 
 const GREETING = Symbol('GREETING');
 
+/** Where a stream begins that has more events than fit into any buffer. */
+const MANY = 1_000_000;
+const MANY_EVENTS = 3_000;
+let produced = 0;
+let ended = 0;
+let aborted = 0;
+
+async function* manyEvents(answer: AnswerStream): AsyncGenerator<object> {
+  answer.signal.addEventListener('abort', () => {
+    aborted += 1;
+  });
+  try {
+    for (let count = 1; count <= MANY_EVENTS; count += 1) {
+      await answer.writable();
+      if (answer.signal.aborted) return;
+      produced += 1;
+      yield { seq: MANY + count, text: 'x'.repeat(1_000) };
+    }
+  } finally {
+    ended += 1;
+  }
+}
+
 @Controller()
 class ExtraController {
   constructor(@Inject(GREETING) private readonly greeting: string) {}
@@ -69,6 +92,7 @@ class ExtraController {
 
   @MessagePattern('node.stream_events', QUIC)
   events(@Ctx() context: QuicContext): Observable<object> {
+    if (context.resumeFrom === MANY) return from(manyEvents(context.answer));
     const first = (context.resumeFrom ?? 0) + 1;
     return from([first, first + 1, first + 2].map((seq) => ({ seq, type: 'bundle_changed' })));
   }
@@ -198,6 +222,25 @@ describe('node RPC through Nest', () => {
         result: { type: 'bundle_changed' },
       })),
     );
+  });
+
+  it('lets a handler wait for a slow reader, and end when nobody reads', async () => {
+    const client = await QuicClient.connect({ ...options(), maxUnreadBytesPerStream: 16 * 1024 });
+    clients.push(client);
+    const [slow, left] = [0, 1].map(() =>
+      client.stream('node.stream_events', { resumeFrom: MANY })[Symbol.asyncIterator](),
+    );
+    await slow!.next();
+    await left!.next();
+    expect((await client.health()).ok).toBe(true);
+    // What the client may have unread, what QUIC holds, and one event that waits; not three megabytes each.
+    expect(produced).toBeLessThan(2 * 250);
+    await left!.return!();
+    await eventually(() => ended === 1 && aborted === 1);
+    let count = 1;
+    for (let next = await slow!.next(); next.done !== true; next = await slow!.next()) count += 1;
+    expect(count).toBe(MANY_EVENTS);
+    expect(ended).toBe(2);
   });
 
   it('is called by the ClientProxy, which connects again after a close', async () => {

@@ -3,6 +3,7 @@ import { ca } from './ca.mjs';
 import { crl } from './crl.mjs';
 import { client } from './client.mjs';
 import { clock } from './clock.mjs';
+import { deviceEvents } from './device-events.mjs';
 import { grpcAndHttp } from './doors.mjs';
 import { pairing } from './pairing.mjs';
 import { quic } from './quic.mjs';
@@ -24,6 +25,7 @@ export const mutations = [
   ...ca,
   ...crl,
   ...quic,
+  ...deviceEvents,
   ...grpcAndHttp,
   ...client,
   ...service,

@@ -266,7 +266,7 @@ export const registry = [
     ],
     [
       'connections are closed before the revocation is committed',
-      "    const row = await this.parts.unitOfWork.run((unit) => this.revokeInUnit(unit, caller, deviceId, reason));\n    const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');\n",
+      "    const row = await this.parts.unitOfWork.run((unit) => this.revokeInUnit(unit, caller, deviceId, reason));\n    this.parts.announceRevocation(deviceId);\n    const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');\n",
       "    const closedConnections = this.parts.connections.closeDevice(deviceId, 'revoked');\n    const row = await this.parts.unitOfWork.run((unit) => this.revokeInUnit(unit, caller, deviceId, reason));\n",
     ],
     [
