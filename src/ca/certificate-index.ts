@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ColumnLookUp, RowInsert } from '../database/row-statements.js';
 import type { Unit } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import { CertificateRow } from './certificate.entity.js';
@@ -15,17 +16,21 @@ import { REVOCATION_REASON_CODE, type RevocationReason } from './revocation-reas
  * comes out of here may be let out, after the unit has committed.
  */
 export async function recordIssued(unit: Unit, signed: SignedCertificate): Promise<IssuedCertificate> {
-  const row = unit.tables.create(CertificateRow, { ...signed, revokedAt: null });
-  await unit.tables.insert(CertificateRow, row);
-  return { ...signed, sequence: row.sequence };
+  const sequence = await insertCertificate.run(unit.tables, { ...signed, revokedAt: null });
+  return { ...signed, sequence };
 }
+
+const insertCertificate = new RowInsert(CertificateRow, 'sequence');
+const sequenceByFingerprint = new ColumnLookUp(CertificateRow, 'fingerprint', 'sequence');
+const subjectByKeyHash = new ColumnLookUp(CertificateRow, 'keyHash', 'subjectId');
 
 /** Whether a certificate with this SHA-256 of its DER stands in the index. */
 export async function isIssued(
   view: { readonly tables: Unit['tables'] },
   fingerprint: string,
 ): Promise<boolean> {
-  return view.tables.existsBy(CertificateRow, { fingerprint });
+  const found = await sequenceByFingerprint.find(view.tables, fingerprint);
+  return found.length > 0;
 }
 
 /**
@@ -52,8 +57,7 @@ export async function subjectsOfKey(
   view: { readonly tables: Unit['tables'] },
   keyHash: string,
 ): Promise<string[]> {
-  const rows = await view.tables.find(CertificateRow, { where: { keyHash }, select: { subjectId: true } });
-  return [...new Set(rows.map(({ subjectId }) => subjectId))];
+  return [...new Set(await subjectByKeyHash.find<string>(view.tables, keyHash))];
 }
 
 export interface RevocationMark {

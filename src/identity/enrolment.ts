@@ -1,4 +1,5 @@
 import { markRevoked, subjectsOfKey } from '../ca/certificate-index.js';
+import { RowUpsert } from '../database/row-statements.js';
 import type { Unit } from '../database/unit-of-work.js';
 import { DomainError } from '../errors/domain-error.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
@@ -181,27 +182,25 @@ export async function readIdentity(
   return bytes === undefined ? undefined : decodeDeviceIdentity(deviceId, bytes);
 }
 
+const upsertDevice = new RowUpsert(DeviceRow, 'deviceId');
+
 /** Writes the sealed record and the row that indexes it. */
 export async function writeIdentity(unit: Unit, identity: DeviceIdentity): Promise<void> {
   await unit.secrets.write(deviceRecordName(identity.deviceId), encodeDeviceIdentity(identity));
-  await unit.tables.upsert(
-    DeviceRow,
-    {
-      deviceId: identity.deviceId,
-      state: identity.suspendedAt === null ? 'active' : 'suspended',
-      clientKind: identity.clientKind,
-      platform: identity.platform,
-      identityFingerprint: identityFingerprint(identity.identityKey),
-      pairedAt: identity.pairedAt,
-      certificateFingerprint: identity.current?.fingerprint ?? null,
-      certificateExpiresAt: identity.current?.expiresAt ?? null,
-      conflictAt: identity.conflictAt,
-      revokedAt: null,
-      revokedBy: null,
-      revokeReason: null,
-    },
-    ['deviceId'],
-  );
+  await upsertDevice.run(unit.tables, {
+    deviceId: identity.deviceId,
+    state: identity.suspendedAt === null ? 'active' : 'suspended',
+    clientKind: identity.clientKind,
+    platform: identity.platform,
+    identityFingerprint: identityFingerprint(identity.identityKey),
+    pairedAt: identity.pairedAt,
+    certificateFingerprint: identity.current?.fingerprint ?? null,
+    certificateExpiresAt: identity.current?.expiresAt ?? null,
+    conflictAt: identity.conflictAt,
+    revokedAt: null,
+    revokedBy: null,
+    revokeReason: null,
+  });
 }
 
 /** Takes away an identity that was approved and never collected; nothing of it stays. */

@@ -1,14 +1,15 @@
 import type { EntityManager } from 'typeorm';
+import { ColumnLookUp, RowUpsert } from '../database/row-statements.js';
 import type { RecordSealer } from './record-sealer.js';
 import { requireSecretName, requireSecretPrefix } from './secret-name.js';
 import type { SecretReader, SecretStore } from './secret-store.js';
 import { SecretRow } from './secret.entity.js';
 
+const recordByName = new ColumnLookUp(SecretRow, 'name', 'record');
+const upsertRecord = new RowUpsert(SecretRow, 'name');
+
 /** The sealed records of a database. What it reads and writes goes through the `EntityManager` it is given. */
 export class SqlSecretReader implements SecretReader {
-  /** Of the query for one record; the same for every name, and made for every admission. */
-  #readSql: string | undefined;
-
   constructor(
     protected readonly tables: EntityManager,
     protected readonly sealer: RecordSealer,
@@ -16,13 +17,8 @@ export class SqlSecretReader implements SecretReader {
 
   async read(name: string): Promise<Buffer | undefined> {
     requireSecretName(name);
-    this.#readSql ??= this.tables
-      .createQueryBuilder(SecretRow, 'secret')
-      .select('secret.record', 'record')
-      .where('secret.name = :name', { name })
-      .getQueryAndParameters()[0];
-    const [row] = await this.tables.query<{ record: Buffer }[]>(this.#readSql, [name]);
-    return row === undefined ? undefined : this.sealer.open(name, row.record);
+    const [record] = await recordByName.find<Buffer>(this.tables, name);
+    return record && this.sealer.open(name, record);
   }
 
   async list(prefix: string, options: { after?: string; limit?: number } = {}): Promise<string[]> {
@@ -45,7 +41,7 @@ export class SqlSecretReader implements SecretReader {
 export class SqlSecretStore extends SqlSecretReader implements SecretStore {
   async write(name: string, value: Uint8Array): Promise<void> {
     requireSecretName(name);
-    await this.tables.upsert(SecretRow, { name, record: this.sealer.seal(name, value) }, ['name']);
+    await upsertRecord.run(this.tables, { name, record: this.sealer.seal(name, value) });
   }
 
   async delete(name: string): Promise<boolean> {
