@@ -14,6 +14,7 @@ import { ObservabilityModule, type ObservabilityParts } from './observability/ob
 import { StatusController } from './observability/status.controller.js';
 import { OperatorsModule } from './operators/operators.module.js';
 import { PairingModule } from './pairing/pairing.module.js';
+import { PresenceModule } from './presence/presence.module.js';
 import { QuicModule } from './quic/quic.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import type { Runtime } from './runtime.js';
@@ -36,6 +37,7 @@ export interface AppParts extends ObservabilityParts {
     CaModule,
     QuicModule,
     DeviceEventsModule,
+    PresenceModule,
     OperatorsModule,
     IdentityModule,
     PairingModule,

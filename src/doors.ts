@@ -14,6 +14,7 @@ import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
 import { QuicLog, observers } from './observability/quic-log.js';
 import type { OperatorAuthenticator } from './operators/caller.js';
+import { Presence } from './presence/presence.js';
 import { DeviceConnections } from './quic/device-connections.js';
 import { QuicEndpoint } from './quic/quic-endpoint.js';
 import type { QuicKeys } from './quic/quic-keys.js';
@@ -118,7 +119,7 @@ export class Doors {
             noteFirstAdmission({ unitOfWork: store.unitOfWork, clock }, deviceId, fingerprint),
           admissionHeld: () => holds.stopping('admission')?.reason,
           handler,
-          observer: observers(parts.metrics, new QuicLog(parts.logger)),
+          observer: observers(parts.metrics, new QuicLog(parts.logger), app.get(Presence)),
           devices: app.get(DeviceConnections),
           keys: app.get<QuicKeys>(QUIC_KEYS),
           settings: quicSettings(settings.quic),

@@ -159,6 +159,7 @@ class Service {
     this.metrics.readFrom({
       storeTime: () => store.storeTime(),
       quicConnections: () => doors.quic.endpoint.admittedConnections,
+      devicesOnline: () => doors.quic.endpoint.devices.connectedDevices.length,
       certificateExpiries: expiries,
       nextDeviceExpiry: () => app.get(CertificateInventory).nextDeviceExpiry(),
       crlNextUpdate: () => app.get(CrlPublisher).nextUpdate(),

@@ -7,8 +7,7 @@ import type { CliContext } from './cli-context.js';
 import { addClockCommands } from './clock/clock-commands.js';
 import { type JsonOptions, type OperatorOptions, withJson, withOperator } from './command-options.js';
 import { addDevicesCommands } from './devices/devices-commands.js';
-import type { NodeHealthOptions } from './node/node-health.js';
-import type { NodeRenewOptions } from './node/node-renew.js';
+import { addNodeCommands } from './node/node-commands.js';
 import { addPairingCommands } from './pairing/pairing-commands.js';
 import { addStoreCommands } from './store/store-commands.js';
 
@@ -27,7 +26,7 @@ export function buildProgram(context: CliContext): Command {
   addAuditCommands(program, context);
   addStoreCommands(program, context);
   addClockCommands(program, context);
-  addNode(program, context);
+  addNodeCommands(program, context);
   addStatus(program, context);
   return program;
 }
@@ -51,33 +50,6 @@ function addConfig(program: Command, context: CliContext): void {
     .action(async (options: JsonOptions & { config?: string }) => {
       const { checkConfig } = await import('./config-check.js');
       checkConfig(context, options);
-    });
-}
-
-function addNode(program: Command, context: CliContext): void {
-  const node = program.command('node').description('what a paired device does');
-  withJson(node.command('health'))
-    .description('call node.health over QUIC with the certificate of this device')
-    .option('--endpoint <host:port>', 'QUIC endpoint (the one told at pairing)')
-    .option('--device-dir <path>', 'device store (PALYRA_DEVICE_DIR; ~/.palyra/device)')
-    .option('--timeout <duration>', 'give up after this long, for example 10s')
-    .option('--watch', 'keep the connection and ask every second until it ends')
-    .action(async (options: NodeHealthOptions) => {
-      const { nodeHealth } = await import('./node/node-health.js');
-      await nodeHealth(context, options);
-    });
-  addRenew(node, context);
-}
-
-function addRenew(node: Command, context: CliContext): void {
-  withJson(node.command('renew'))
-    .description('get a new certificate for this device, also when the one it has is expired')
-    .option('--endpoint <host:port>', 'gRPC endpoint (those told at pairing)')
-    .option('--device-dir <path>', 'device store (PALYRA_DEVICE_DIR; ~/.palyra/device)')
-    .option('--timeout <duration>', 'give up after this long, for example 10s')
-    .action(async (options: NodeRenewOptions) => {
-      const { nodeRenew } = await import('./node/node-renew.js');
-      await nodeRenew(context, options);
     });
 }
 

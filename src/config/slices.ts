@@ -211,6 +211,18 @@ export const quicSettings = {
     '1s',
     'How long a QUIC door that closes still answers late packets',
   ),
+  heartbeat: setting(
+    'quic_heartbeat',
+    duration('1s', '1h'),
+    '15s',
+    'How often devices are asked to call node.heartbeat; keep it under the idle timeout',
+  ),
+  presenceInterval: setting(
+    'presence_interval',
+    duration('1s', '1h'),
+    '60s',
+    'How often it is written down which devices are there',
+  ),
   socketBuffer: setting(
     'quic_socket_buffer',
     size('64KiB', '256MiB'),

@@ -4,12 +4,14 @@ import { CertificateRow } from '../ca/certificate.entity.js';
 import { CrlRow, RevocationRow } from '../ca/crl/revocation.entity.js';
 import { DeviceRow } from '../identity/device.entity.js';
 import { PairingCodeRow, PairingRequestRow, PairingTryRow } from '../pairing/pairing.entity.js';
+import { DevicePresenceRow } from '../presence/presence.entity.js';
 import { SecretRow } from '../secret-store/secret.entity.js';
 import { AddDeviceEvents1780000000610 } from './migrations/add-device-events.js';
 import { AddDeviceRequests1780000000520 } from './migrations/add-device-requests.js';
 import { AddInventory1780000000430 } from './migrations/add-inventory.js';
 import { AddRenewal1780000000310 } from './migrations/add-renewal.js';
 import { AddRevocation1780000000420 } from './migrations/add-revocation.js';
+import { AddPresence1780000000620 } from './migrations/add-presence.js';
 import { CreateCertificate1780000000200 } from './migrations/create-certificate.js';
 import { CreateRegistry1780000000100 } from './migrations/create-registry.js';
 import { CreateStore1780000000000 } from './migrations/create-store.js';
@@ -28,6 +30,7 @@ export const entities: readonly (new () => object)[] = [
   PairingCodeRow,
   PairingTryRow,
   PairingRequestRow,
+  DevicePresenceRow,
 ];
 
 /**
@@ -44,4 +47,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   AddInventory1780000000430,
   AddDeviceRequests1780000000520,
   AddDeviceEvents1780000000610,
+  AddPresence1780000000620,
 ];

@@ -74,6 +74,8 @@ export const CALL_POLICY: ReadonlyMap<string, CallPolicy> = new Map([
     'node.renew': device,
     'node.trust_bundle': device,
     'node.stream_events': device,
+    'node.register': device,
+    'node.heartbeat': device,
   }),
 ]);
 

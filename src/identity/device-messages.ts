@@ -1,5 +1,11 @@
 import { malformed } from '../errors/domain-error.js';
-import { type Device, DeviceState } from '../generated/palyra/controlplane/v1/device.js';
+import {
+  type Device,
+  type DeviceRegistration,
+  DeviceState,
+} from '../generated/palyra/controlplane/v1/device.js';
+import type { DevicePresence } from '../presence/presence.js';
+import type { Registration } from '../presence/registration.js';
 import { clientKindToProto } from './client-kind-message.js';
 import type { DeviceRowState } from './device.entity.js';
 import { fingerprintWords } from './fingerprint.js';
@@ -19,7 +25,11 @@ export function deviceStateFromProto(state: DeviceState): DeviceRowState | undef
   return found[0] as DeviceRowState;
 }
 
-export function deviceToProto({ row, openConnections }: RegisteredDevice): Device {
+/** `presence`: what is known of it beside the registry. */
+export function deviceToProto(
+  { row, openConnections }: RegisteredDevice,
+  presence: DevicePresence | undefined,
+): Device {
   return {
     deviceId: row.deviceId,
     state: STATE[row.state],
@@ -35,7 +45,15 @@ export function deviceToProto({ row, openConnections }: RegisteredDevice): Devic
     revokeTime: optionalTime(row.revokedAt),
     revokeReason: row.revokeReason ?? '',
     conflictTime: optionalTime(row.conflictAt),
+    lastSeenTime: optionalTime(presence?.lastSeenAt ?? null),
+    registration: registrationToProto(presence?.registration),
   };
+}
+
+function registrationToProto(registration: Registration | undefined): DeviceRegistration | undefined {
+  if (registration === undefined) return undefined;
+  const { platform, capabilities, registeredAt } = registration;
+  return { platform, capabilities: [...capabilities], registerTime: new Date(registeredAt) };
 }
 
 function optionalTime(unixMs: number | null): Date | undefined {

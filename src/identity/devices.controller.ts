@@ -11,15 +11,20 @@ import type {
   RevokeDeviceRequest,
   RevokeDeviceResponse,
 } from '../generated/palyra/controlplane/v1/control_plane.js';
+import type { Device } from '../generated/palyra/controlplane/v1/device.js';
 import { operatorOf } from '../grpc/caller-of-call.js';
 import { pageToken, parsePage, parseReason } from '../grpc/paging.js';
+import { Presence } from '../presence/presence.js';
 import { deviceStateFromProto, deviceToProto } from './device-messages.js';
-import { IdentityManager } from './identity-manager.js';
+import { IdentityManager, type RegisteredDevice } from './identity-manager.js';
 
 /** The registry's part of ControlPlane. */
 @Controller()
 export class DevicesController {
-  constructor(private readonly identities: IdentityManager) {}
+  constructor(
+    private readonly identities: IdentityManager,
+    private readonly presence: Presence,
+  ) {}
 
   @GrpcMethod('ControlPlane', 'listDevices')
   async listDevices(request: ListDevicesRequest): Promise<ListDevicesResponse> {
@@ -30,12 +35,13 @@ export class DevicesController {
       ...(cursor === undefined ? {} : { after: cursor }),
       ...(state === undefined ? {} : { state }),
     });
-    return { devices: page.devices.map(deviceToProto), nextPageToken: pageToken(page.next) };
+    return { devices: await this.messages(page.devices), nextPageToken: pageToken(page.next) };
   }
 
   @GrpcMethod('ControlPlane', 'getDevice')
   async getDevice(request: GetDeviceRequest): Promise<GetDeviceResponse> {
-    return { device: deviceToProto(await this.identities.get(request.deviceId)) };
+    const [device] = await this.messages([await this.identities.get(request.deviceId)]);
+    return { device };
   }
 
   @GrpcMethod('ControlPlane', 'revokeDevice')
@@ -50,7 +56,8 @@ export class DevicesController {
       request.deviceId,
       reason,
     );
-    return { device: deviceToProto(device), closedConnections };
+    const [message] = await this.messages([device]);
+    return { device: message, closedConnections };
   }
 
   @GrpcMethod('ControlPlane', 'clearDevice')
@@ -61,5 +68,10 @@ export class DevicesController {
   ): Promise<ClearDeviceResponse> {
     await this.identities.clear(operatorOf(call), request.deviceId, parseReason(request.reason));
     return {};
+  }
+
+  private async messages(devices: readonly RegisteredDevice[]): Promise<Device[]> {
+    const presence = await this.presence.of(devices.map(({ row }) => row.deviceId));
+    return devices.map((device) => deviceToProto(device, presence.get(device.row.deviceId)));
   }
 }

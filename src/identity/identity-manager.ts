@@ -4,6 +4,7 @@ import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work
 import { notFound } from '../errors/domain-error.js';
 import type { OperatorCaller } from '../operators/caller.js';
 import { actorOf } from '../operators/caller.js';
+import { DevicePresenceRow } from '../presence/presence.entity.js';
 import type { NodeConnections } from '../quic/node-connections.js';
 import type { Clock } from '../time/clock.js';
 import { parseDeviceId } from './device-id.js';
@@ -173,6 +174,7 @@ async function clearTombstones(unit: Unit, deviceId: string): Promise<void> {
     await unit.secrets.delete(name);
   }
   await unit.tables.delete(DeviceRow, { deviceId });
+  await unit.tables.delete(DevicePresenceRow, { deviceId });
 }
 
 /** What the conflict had made of the device, by its sealed record; `undefined` when there was none. */

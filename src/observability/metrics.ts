@@ -12,6 +12,8 @@ export interface MetricSources {
   readonly storeTime: () => StoreTime;
   /** Admitted QUIC connections. */
   readonly quicConnections: () => number;
+  /** Devices with an admitted QUIC connection. */
+  readonly devicesOnline: () => number;
   /** When certificates end, Unix milliseconds, by what they are for: `root`, `grpc`, `quic`. */
   readonly certificateExpiries: () => Readonly<Record<string, number>>;
   /** When the next of the devices' newest certificates ends, Unix milliseconds; one look-up in an index. */
@@ -67,6 +69,7 @@ export class Metrics implements CallObserver, GateObserver, QuicObserver {
     );
     this.readGauge('palyra_store_epoch', 'Epoch of the store', () => sources.storeTime().epoch);
     this.readGauge('palyra_quic_connections', 'Admitted QUIC connections', sources.quicConnections);
+    this.readGauge('palyra_devices_online', 'Devices with a QUIC connection', sources.devicesOnline);
     this.readTime(
       'palyra_device_certificate_next_expiry_timestamp_seconds',
       'When the next of the newest certificates of active devices ends, Unix time; NaN without any',

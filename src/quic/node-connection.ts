@@ -176,6 +176,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   onEnded(end: ConnectionEnd): void {
     const wasHandshaking = this.#state === 'handshaking';
+    const wasAdmitted = this.isAdmitted;
     this.#state = 'ended';
     this.handshakeSlot.release();
     this.#connectionSlot?.release();
@@ -186,7 +187,8 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     if (wasHandshaking && code !== undefined && code > 0 && !end.application) {
       this.context.observer.observe({ event: 'handshake_failed', code, remote });
     }
-    this.context.observer.observe({ event: 'closed', deviceId: this.#verified?.deviceId, by, code, remote });
+    const deviceId = this.#verified?.deviceId;
+    this.context.observer.observe({ event: 'closed', deviceId, wasAdmitted, by, code, remote });
   }
 
   onGone(): void {

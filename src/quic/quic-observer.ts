@@ -36,6 +36,8 @@ export type QuicEvent =
   | {
       readonly event: 'closed';
       readonly deviceId: string | undefined;
+      /** Whether the device had been let in. */
+      readonly wasAdmitted: boolean;
       readonly by: 'peer' | 'local' | 'timeout';
       readonly code: number | undefined;
       readonly remote: string;

@@ -54,6 +54,7 @@ describe('docs/operations.md', () => {
     metrics.readFrom({
       storeTime: () => ({ epoch: 1, sequence: 1 }),
       quicConnections: () => 0,
+      devicesOnline: () => 0,
       certificateExpiries: () => ({}),
       nextDeviceExpiry: () => Promise.resolve(undefined),
       crlNextUpdate: () => undefined,

@@ -85,6 +85,9 @@ export class RotationController {
   async listDevicesToPair(request: ListDevicesToPairRequest): Promise<ListDevicesToPairResponse> {
     const { limit, cursor } = parsePage(request);
     const page = await this.devicesToPair.list({ limit, ...(cursor === undefined ? {} : { after: cursor }) });
-    return { devices: page.devices.map(deviceToProto), nextPageToken: pageToken(page.next) };
+    return {
+      devices: page.devices.map((device) => deviceToProto(device, undefined)),
+      nextPageToken: pageToken(page.next),
+    };
   }
 }

@@ -1,4 +1,5 @@
 import { ListDevicesResponse } from '../../generated/palyra/controlplane/v1/control_plane.js';
+import type { Device } from '../../generated/palyra/controlplane/v1/device.js';
 import { allPages } from '../all-pages.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
@@ -10,7 +11,7 @@ export interface DeviceListOptions extends OperatorOptions {
   readonly state?: string;
 }
 
-const HEADERS = ['DEVICE', 'STATE', 'KIND', 'PLATFORM', 'PAIRED', 'CERTIFICATE ENDS', 'CONNECTIONS'];
+const HEADERS = ['DEVICE', 'STATE', 'KIND', 'PLATFORM', 'PAIRED', 'CERTIFICATE ENDS', 'SEEN'];
 
 /** `palyra devices list`. */
 export async function listDevices(context: CliContext, options: DeviceListOptions): Promise<void> {
@@ -28,8 +29,14 @@ export async function listDevices(context: CliContext, options: DeviceListOption
       device.platform,
       relativeText(device.pairTime, now),
       relativeText(device.certificateExpireTime, now),
-      String(device.openConnections),
+      seenText(device, now),
     ]);
     output.table(HEADERS, rows, 'no devices');
   });
+}
+
+/** Whether the device is connected to the replica that answered, else when it was last. */
+function seenText({ openConnections, lastSeenTime }: Device, now: number): string {
+  if (openConnections > 0) return 'online';
+  return lastSeenTime === undefined ? 'never' : relativeText(lastSeenTime, now);
 }

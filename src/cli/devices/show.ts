@@ -1,6 +1,6 @@
 import { ClientError } from '../../client/client-error.js';
 import { GetDeviceResponse } from '../../generated/palyra/controlplane/v1/control_plane.js';
-import type { Device } from '../../generated/palyra/controlplane/v1/device.js';
+import type { Device, DeviceRegistration } from '../../generated/palyra/controlplane/v1/device.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
 import { clientKindWord, deviceStateWord } from '../enum-word.js';
@@ -34,6 +34,8 @@ function deviceFields(device: Device, now: number): [string, string][] {
     ['certificate', device.certificateFingerprint.toString('hex')],
     ['certificate ends', timeText(device.certificateExpireTime, now)],
     ['connections', String(device.openConnections)],
+    ['last seen', device.lastSeenTime === undefined ? 'never' : timeText(device.lastSeenTime, now)],
+    ...registrationFields(device.registration, now),
   ];
   if (device.conflictTime !== undefined) {
     fields.push(['conflict', `two copies seen ${timeText(device.conflictTime, now)}`]);
@@ -44,4 +46,14 @@ function deviceFields(device: Device, now: number): [string, string][] {
     ['reason', device.revokeReason],
   );
   return fields;
+}
+
+function registrationFields(registration: DeviceRegistration | undefined, now: number): [string, string][] {
+  if (registration === undefined) return [];
+  const { platform, capabilities, registerTime } = registration;
+  return [
+    ['registered', `${timeText(registerTime, now)}, as the device says:`],
+    ['  platform', platform],
+    ['  capabilities', capabilities.join(', ')],
+  ];
 }

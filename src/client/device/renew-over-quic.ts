@@ -1,35 +1,22 @@
-import { toBase64, fromBase64 } from '../../encoding/base64.js';
+import { toBase64 } from '../../encoding/base64.js';
 import type { RenewResponse } from '../../generated/palyra/controlplane/v1/node_service.js';
-import type { TrustBundle } from '../../generated/palyra/controlplane/v1/trust_bundle.js';
 import type { RenewalInput } from '../../identity/renewal-request.js';
 import { DomainError } from '../../errors/domain-error.js';
 import type { NodeResponse } from '../../quic/node-rpc-message.js';
 import { responseError } from '../../quic/response-error.js';
 import { z } from 'zod';
 import { ClientError, stoppedBy } from '../client-error.js';
+import { bundleSchema, bytes, count } from './bundle-message.js';
 import type { StoredCertificate } from './device-records.js';
 import { connectNode, quicEndpoints } from './node-connection.js';
 import { renewalRefusal } from './renew-call.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 
-const bytes = z.string().transform((text, context) => {
-  const decoded = fromBase64(text);
-  if (decoded !== undefined) return decoded;
-  context.addIssue({ code: 'custom', message: 'not base64' });
-  return z.NEVER;
-});
-const count = z.int().nonnegative();
-
 /** The answer to `node.renew`; fields that a newer server adds are let pass. */
 const renewedSchema = z.object({
   certificate_chain: z.array(bytes).min(1),
-  trust_bundle: z.object({
-    trust_domain: z.string(),
-    roots: z.array(bytes),
-    epoch: count,
-    sequence: count,
-  }),
+  trust_bundle: bundleSchema,
   issued_at_ms: count,
   expires_at_ms: count,
 });
@@ -87,11 +74,9 @@ function paramsOf({ deviceId, parent, csr, signature }: RenewalInput): object {
 }
 
 function messageOf(renewed: z.infer<typeof renewedSchema>): RenewResponse {
-  const { trust_domain: trustDomain, roots, epoch, sequence } = renewed.trust_bundle;
-  const bundle: TrustBundle = { trustDomain, roots, epoch: BigInt(epoch), sequence: BigInt(sequence) };
   return {
     certificateChain: renewed.certificate_chain,
-    bundle,
+    bundle: renewed.trust_bundle,
     issuedAtMs: BigInt(renewed.issued_at_ms),
     expiresAtMs: BigInt(renewed.expires_at_ms),
   };

@@ -7,6 +7,36 @@ const transport = 'test/quic/nest-transport.spec.ts';
 
 /** What a device is told of decisions about it, and about nobody else. */
 export const deviceEvents = [
+  ...inFile(
+    'src/presence/presence.ts',
+    { rule: 'DESIGN §6, presence', test: 'test/presence/presence.spec.ts' },
+    [
+      [
+        'whoever was turned away was there',
+        '!event.wasAdmitted ||',
+        '',
+        { only: 'was not let in was not there' },
+      ],
+      [
+        'what could not be written is forgotten',
+        'const gone = [...this.#gone];',
+        'const gone = [...this.#gone];\n    this.#gone.clear();',
+        { only: 'cannot be written' },
+      ],
+    ],
+  ),
+  ...inFile(
+    'src/presence/registration.ts',
+    { rule: 'DESIGN §6, node.register', test: 'src/presence/registration.spec.ts' },
+    [
+      [
+        'a device may cause any number of commits',
+        'if (wait > 0 && wait <= BETWEEN_CHANGES_MS) {',
+        'if (false) {',
+      ],
+      ['a capability may be anything', 'MAX_CAPABILITIES, CAPABILITY)', 'MAX_CAPABILITIES, /^/)'],
+    ],
+  ),
   ...inFile('src/device-events/device-event-log.ts', { rule: EVENTS, test: streams }, [
     [
       'a device is told of the others',

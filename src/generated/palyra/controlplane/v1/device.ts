@@ -88,7 +88,26 @@ export interface Device {
   revokeTime: Date | undefined;
   revokeReason: string;
   /** When a renewal showed that there are two copies of the device; absent when none did, or an operator cleared it. */
-  conflictTime: Date | undefined;
+  conflictTime:
+    | Date
+    | undefined;
+  /**
+   * When it was connected last; written down now and then, so up to PALYRA_PRESENCE_INTERVAL old while it is connected.
+   * Absent for a device that never was. Whether it is connected to this replica now, open_connections says.
+   */
+  lastSeenTime:
+    | Date
+    | undefined;
+  /** What it has said of itself with node.register; absent when it has not. */
+  registration: DeviceRegistration | undefined;
+}
+
+/** What a device says of itself. Not verified. */
+export interface DeviceRegistration {
+  platform: string;
+  capabilities: string[];
+  /** When it last said something new. */
+  registerTime: Date | undefined;
 }
 
 function createBaseDevice(): Device {
@@ -107,6 +126,8 @@ function createBaseDevice(): Device {
     revokeTime: undefined,
     revokeReason: "",
     conflictTime: undefined,
+    lastSeenTime: undefined,
+    registration: undefined,
   };
 }
 
@@ -153,6 +174,12 @@ export const Device: MessageFns<Device> = {
     }
     if (message.conflictTime !== undefined) {
       Timestamp.encode(toTimestamp(message.conflictTime), writer.uint32(114).fork()).join();
+    }
+    if (message.lastSeenTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastSeenTime), writer.uint32(122).fork()).join();
+    }
+    if (message.registration !== undefined) {
+      DeviceRegistration.encode(message.registration, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -282,6 +309,22 @@ export const Device: MessageFns<Device> = {
             message.conflictTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.lastSeenTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.registration = DeviceRegistration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -358,6 +401,12 @@ export const Device: MessageFns<Device> = {
         : isSet(object.conflict_time)
         ? fromJsonTimestamp(object.conflict_time)
         : undefined,
+      lastSeenTime: isSet(object.lastSeenTime)
+        ? fromJsonTimestamp(object.lastSeenTime)
+        : isSet(object.last_seen_time)
+        ? fromJsonTimestamp(object.last_seen_time)
+        : undefined,
+      registration: isSet(object.registration) ? DeviceRegistration.fromJSON(object.registration) : undefined,
     };
   },
 
@@ -405,6 +454,12 @@ export const Device: MessageFns<Device> = {
     if (message.conflictTime !== undefined) {
       obj.conflictTime = message.conflictTime.toISOString();
     }
+    if (message.lastSeenTime !== undefined) {
+      obj.lastSeenTime = message.lastSeenTime.toISOString();
+    }
+    if (message.registration !== undefined) {
+      obj.registration = DeviceRegistration.toJSON(message.registration);
+    }
     return obj;
   },
 
@@ -427,6 +482,117 @@ export const Device: MessageFns<Device> = {
     message.revokeTime = object.revokeTime ?? undefined;
     message.revokeReason = object.revokeReason ?? "";
     message.conflictTime = object.conflictTime ?? undefined;
+    message.lastSeenTime = object.lastSeenTime ?? undefined;
+    message.registration = (object.registration !== undefined && object.registration !== null)
+      ? DeviceRegistration.fromPartial(object.registration)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDeviceRegistration(): DeviceRegistration {
+  return { platform: "", capabilities: [], registerTime: undefined };
+}
+
+export const DeviceRegistration: MessageFns<DeviceRegistration> = {
+  encode(message: DeviceRegistration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.platform !== "") {
+      writer.uint32(10).string(message.platform);
+    }
+    for (const v of message.capabilities) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.registerTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.registerTime), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeviceRegistration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeviceRegistration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.platform = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.capabilities.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.registerTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeviceRegistration {
+    return {
+      platform: isSet(object.platform) ? globalThis.String(object.platform) : "",
+      capabilities: globalThis.Array.isArray(object?.capabilities)
+        ? object.capabilities.map((e: any) => globalThis.String(e))
+        : [],
+      registerTime: isSet(object.registerTime)
+        ? fromJsonTimestamp(object.registerTime)
+        : isSet(object.register_time)
+        ? fromJsonTimestamp(object.register_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: DeviceRegistration): unknown {
+    const obj: any = {};
+    if (message.platform !== "") {
+      obj.platform = message.platform;
+    }
+    if (message.capabilities?.length) {
+      obj.capabilities = message.capabilities;
+    }
+    if (message.registerTime !== undefined) {
+      obj.registerTime = message.registerTime.toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeviceRegistration>): DeviceRegistration {
+    return DeviceRegistration.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeviceRegistration>): DeviceRegistration {
+    const message = createBaseDeviceRegistration();
+    message.platform = object.platform ?? "";
+    message.capabilities = object.capabilities?.map((e) => e) || [];
+    message.registerTime = object.registerTime ?? undefined;
     return message;
   },
 };
