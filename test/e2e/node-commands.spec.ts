@@ -47,7 +47,7 @@ describe('palyra node', () => {
   it('register says what is wrong with a word', async () => {
     const refused = await run('node register --capability GPU');
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain('INVALID_PARAMS');
+    expect(refused.stderr).toContain('capabilities must be a list of at most 32 words');
   });
 
   it('heartbeat says what the service wishes', async () => {
