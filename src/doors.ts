@@ -95,10 +95,10 @@ export class Doors {
     return addresses;
   }
 
-  /** Before the application is closed: nobody new should come. */
-  stopServing(): void {
+  /** Before the application is closed: nobody new comes, and what is under way may go on for the grace time, on both doors at once. */
+  async close(): Promise<void> {
     this.#endRenewals();
-    this.grpc.health.set('NOT_SERVING');
+    await Promise.all([this.grpc.close(), this.quic.close()]);
   }
 
   private quicDoor(certificates: ServerCertificates): QuicStrategy {
@@ -108,6 +108,7 @@ export class Doors {
     return new QuicStrategy({
       listen: settings.quic.listen,
       maxConnections: settings.quic.maxConnections,
+      shutdownGraceMs: settings.process.shutdownGrace,
       endpoint: (handler) =>
         new QuicEndpoint({
           tls: certificates.material('quic'),

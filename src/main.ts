@@ -198,7 +198,7 @@ class Service {
   private async close(app: INestApplication, doors: Doors): Promise<void> {
     this.logger.info({ event: 'stopping' }, 'stopping');
     this.readiness.drain();
-    doors.stopServing();
+    await doors.close();
     await this.closeApp(app);
     await this.runtime.clockWatch.stop();
     await this.runtime.store.close();

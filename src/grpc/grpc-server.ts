@@ -62,6 +62,7 @@ export class GrpcServer extends ServerGrpc {
   readonly #streams = new OpenStreams((path) => path === FINISHES_BY_ITSELF);
   readonly #served = new Set<string>();
   #address: HostPort | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(private readonly door: GrpcDoor) {
     super({ package: PACKAGE, packageDefinition: packageDefinition() });
@@ -107,7 +108,11 @@ export class GrpcServer extends ServerGrpc {
   }
 
   /** Tells health watchers, ends open streams, lets calls finish for the grace time and then ends what is left. */
-  override async close(): Promise<void> {
+  override close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.health.set('NOT_SERVING');
     this.#gate.close();
     this.#streams.endAll();

@@ -63,6 +63,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
   #leaveDevice: (() => void) | undefined;
   #endsAt = Number.POSITIVE_INFINITY;
   #endReason: CloseReason = 'expired';
+  #isDraining = false;
 
   constructor(
     private readonly connection: QuicConnection,
@@ -116,6 +117,13 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     return true;
   }
 
+  /** Ends as soon as what the device has asked for is answered; nothing else is taken any more. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#streams?.drain();
+    this.#endIfDrained();
+  }
+
   endIfUntrusted(): boolean {
     const verdict = this.context.verifyChain(this.connection.peerChain(), this.context.clock.now());
     // A certificate that has expired ends its connection by its own time.
@@ -158,6 +166,7 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
       return;
     }
     this.#streams?.turn();
+    this.#endIfDrained();
   }
 
   onStreamDrained(streamId: number): void {
@@ -226,6 +235,9 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
       settings: this.context.settings,
       handler: this.context.handler,
       monotonic: () => clock.monotonic(),
+      onAnswered: () => {
+        if (this.#isDraining) this.connection.mark();
+      },
       onFailure: (error) => {
         observer.observe({ event: 'failure', where: 'node RPC', error });
       },
@@ -244,6 +256,12 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     } else if (fingerprint !== currentFingerprint && devices.hasAdmitted(deviceId, currentFingerprint)) {
       this.endBy(overlapEnd, 'superseded');
     }
+  }
+
+  #endIfDrained(): void {
+    if (!this.#isDraining || this.connection.hasEnded) return;
+    if (this.#streams?.hasCallsInFlight === true || !this.connection.hasWrittenAll) return;
+    this.end('going_away');
   }
 
   #note(deviceId: string, fingerprint: string): void {

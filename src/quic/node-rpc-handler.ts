@@ -1,6 +1,9 @@
 import type { HostPort } from '../network/network-address.js';
 import type { NodeRequest, NodeResponse } from './node-rpc-message.js';
 
+/** Methods that are answered with events until the device has enough: they never end by themselves. */
+export const STREAMING_METHODS: ReadonlySet<string> = new Set(['node.stream_events']);
+
 /** A request of an admitted device. */
 export interface NodeCall {
   readonly deviceId: string;

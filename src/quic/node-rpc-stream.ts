@@ -1,7 +1,7 @@
 import { malformed } from '../errors/domain-error.js';
 import { decodeFrameBody, encodeFrame, FrameDecoder } from './frame-codec.js';
 import { errorResponseFor, isUnexpected } from './node-rpc-error.js';
-import type { NodeResponder } from './node-rpc-handler.js';
+import { STREAMING_METHODS, type NodeResponder } from './node-rpc-handler.js';
 import { parseNodeRequest, type NodeRequest, type NodeResponse } from './node-rpc-message.js';
 import type { QuicConnection } from './quic-connection.js';
 
@@ -29,6 +29,7 @@ export class NodeRpcStream implements NodeResponder {
   readonly #decoder: FrameDecoder;
   #state: 'reading' | 'answering' | 'answered' = 'reading';
   #inputEnded = false;
+  #isOpenEnded = false;
   #cancel: (() => void) | undefined;
   #onDrain: (() => void) | undefined;
 
@@ -45,6 +46,11 @@ export class NodeRpcStream implements NodeResponder {
   /** Whether the answer is still to come. */
   get isAnswering(): boolean {
     return this.#state === 'answering';
+  }
+
+  /** Whether the device waits for an answer that will come: not one of a stream of events, which have no end. */
+  get isCallInFlight(): boolean {
+    return this.#state === 'answering' && !this.#isOpenEnded;
   }
 
   /** Bytes that the incomplete request has declared and may still make us hold. */
@@ -147,6 +153,7 @@ export class NodeRpcStream implements NodeResponder {
 
   #dispatch(request: NodeRequest): void {
     this.#state = 'answering';
+    this.#isOpenEnded = STREAMING_METHODS.has(request.method);
     const cancel = this.#parts.start(request, this);
     // The call may have been answered before `start` came back.
     if (this.isAnswering) this.#cancel = cancel;

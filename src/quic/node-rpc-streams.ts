@@ -9,6 +9,8 @@ export interface NodeRpcStreamsParts {
   readonly settings: QuicSettings;
   readonly handler: NodeRpcHandler;
   monotonic(): number;
+  /** A call has been answered. */
+  onAnswered(): void;
   onFailure(error: unknown): void;
 }
 
@@ -23,6 +25,7 @@ export class NodeRpcStreams {
   /** Calls that were not answered by the end of the turn in which they came. */
   readonly #waiting = new Map<number, NodeRpcStream>();
   #begun: [number, NodeRpcStream][] = [];
+  #isDraining = false;
 
   constructor(private readonly parts: NodeRpcStreamsParts) {}
 
@@ -38,6 +41,16 @@ export class NodeRpcStreams {
       stream.checkWanted();
       this.#forgetIfOver(id, stream);
     }
+  }
+
+  /** Takes no further request; those that came whole are answered. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Whether a call is under way whose answer is to be waited for. */
+  get hasCallsInFlight(): boolean {
+    return [...this.#streams.values()].some((stream) => stream.isCallInFlight);
   }
 
   drained(streamId: number): void {
@@ -82,6 +95,8 @@ export class NodeRpcStreams {
 
   #read(id: number): void {
     const known = this.#streams.get(id);
+    // It stays unread: the close that follows says that the request was not taken.
+    if (this.#isDraining && known?.isReading !== false) return;
     // What is left unread stays in quiche, whose flow control then holds the sender back.
     if (known?.isReading !== false && (known?.declaredBytes ?? 0) === 0 && this.#isBudgetSpent()) return;
     const stream = known ?? this.#open(id);
@@ -107,6 +122,7 @@ export class NodeRpcStreams {
       start: (request, responder) => handler.handle({ ...device, request }, responder),
       onAnswered: () => {
         this.#forgetIfOver(id, stream);
+        this.parts.onAnswered();
       },
       onFailure: (error) => {
         this.parts.onFailure(error);

@@ -189,6 +189,11 @@ export class QuicConnection {
     return this.#writes.write(streamId, bytes, fin);
   }
 
+  /** Whether quiche has taken all that was written. */
+  get hasWrittenAll(): boolean {
+    return this.#writes.isEmpty;
+  }
+
   queuedBytes(streamId: number): number {
     return this.#writes.queuedBytes(streamId);
   }

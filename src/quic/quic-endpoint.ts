@@ -62,6 +62,7 @@ export class QuicEndpoint implements NodeConnections {
   #socket: UdpSocket | undefined;
   #isAccepting = false;
   #onAllGone: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
 
   /** Throws `malformed` when the TLS material cannot be used. */
   constructor(parts: QuicEndpointParts) {
@@ -154,13 +155,27 @@ export class QuicEndpoint implements NodeConnections {
     return this.devices.openConnections(deviceId);
   }
 
-  /** Turns new connections away, tells every device to go elsewhere, answers late packets for a while, and lets the port go. */
-  async close(): Promise<void> {
+  /**
+   * Turns new connections away and tells devices to go elsewhere: each once its calls in flight are answered, all of them
+   * after `graceMs`. Then answers late packets for a while, and lets the port go.
+   */
+  close(graceMs = 0): Promise<void> {
+    this.#closing ??= this.#close(graceMs).finally(() => {
+      this.#closing = undefined;
+    });
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
     const socket = this.#socket;
     if (socket === undefined) return;
     this.#isAccepting = false;
+    if (graceMs > 0) {
+      for (const connection of [...this.#connections.values()]) connection.drain();
+      await this.#allGone(graceMs);
+    }
     for (const connection of [...this.#connections.values()]) connection.end('going_away');
-    await this.#allGone();
+    await this.#allGone(this.#settings.drainTimeoutMs);
     for (const connection of [...this.#connections.values()]) connection.abandon();
     this.#socket = undefined;
     await socket.close();
@@ -263,10 +278,11 @@ export class QuicEndpoint implements NodeConnections {
     this.#socket?.send(packet, to);
   }
 
-  async #allGone(): Promise<void> {
+  /** Resolves when no connection is left, or after so long. */
+  async #allGone(withinMs: number): Promise<void> {
     if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#settings.drainTimeoutMs);
+      const timer = setTimeout(resolve, withinMs);
       this.#onAllGone = () => {
         clearTimeout(timer);
         resolve();

@@ -3,21 +3,25 @@ import type { Observable, Subscription } from 'rxjs';
 import { malformed } from '../errors/domain-error.js';
 import type { HostPort } from '../network/network-address.js';
 import { isJsonObject, type JsonObject } from './frame-codec.js';
-import type { NodeCall, NodeResponder, NodeRpcHandler } from './node-rpc-handler.js';
+import {
+  STREAMING_METHODS,
+  type NodeCall,
+  type NodeResponder,
+  type NodeRpcHandler,
+} from './node-rpc-handler.js';
 import { eventResponse, healthResponse, resultResponse } from './node-rpc-message.js';
 import { type AnswerStream, QuicContext } from './quic-context.js';
 import type { QuicEndpoint } from './quic-endpoint.js';
 import { serveWithConnectionLimit } from './serve-with-connection-limit.js';
 import { QUIC } from './transport-id.js';
 
-/** Methods whose handler answers with events, `{seq, …}` each, until the device has enough. */
-const STREAMING_METHODS: ReadonlySet<string> = new Set(['node.stream_events']);
-
 export interface QuicStrategyOptions {
   /** Makes the endpoint around the strategy, which serves its calls. */
   readonly endpoint: (handler: NodeRpcHandler) => QuicEndpoint;
   readonly listen: HostPort;
   readonly maxConnections?: number;
+  /** How long calls in flight may go on once the door closes, milliseconds; not at all when left out. */
+  readonly shutdownGraceMs?: number;
 }
 
 /**
@@ -50,7 +54,7 @@ export class QuicStrategy extends Server implements CustomTransportStrategy, Nod
   }
 
   async close(): Promise<void> {
-    await this.endpoint.close();
+    await this.endpoint.close(this.options.shutdownGraceMs);
   }
 
   /** There are no events to listen to; what happens at the door goes to the endpoint's observer. */

@@ -48,6 +48,10 @@ export class StreamWrites {
     for (const [streamId, pending] of this.#pending) this.#retryStream(streamId, pending);
   }
 
+  get isEmpty(): boolean {
+    return this.#pending.size === 0;
+  }
+
   queuedBytes(streamId: number): number {
     return this.#pending.get(streamId)?.bytes ?? 0;
   }

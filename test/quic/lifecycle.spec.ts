@@ -5,7 +5,7 @@ import { decodeCertificates } from '../../src/ca/pem.js';
 import { type CertificateProfile, controlPlaneProfile } from '../../src/ca/profiles.js';
 import { QuicClient } from '../../src/quic/quic-client.js';
 import { TestCa } from '../ca/test-ca.js';
-import { TestDoor, type DoorOptions } from './quic-door.js';
+import { eventually, TestDoor, type DoorOptions } from './quic-door.js';
 import { RawPeer } from './raw-peer.js';
 import { UdpRelay } from './udp-relay.js';
 import { newKeyPair } from '../../src/random/key-pair.js';
@@ -73,6 +73,43 @@ describe('life of the QUIC door', () => {
     expect(door.endpoint.address).toBeUndefined();
     const next = await open({ port: door.port });
     expect(await next.attempt(await next.enrolled())).toBe('answered');
+  });
+
+  it('answers calls in flight before it closes, takes no others, and waits for no stream of events', async () => {
+    const door = await open();
+    const [busy, idle, listening] = await Promise.all(
+      [1, 2, 3].map(async () => door.connect(await door.enrolled())),
+    );
+    const call = busy!.call('test.wait');
+    await idle!.health();
+    const events = listening!.stream('node.stream_events')[Symbol.asyncIterator]();
+    await events.next();
+    await eventually(() => door.handler.calls === 3);
+
+    const closing = door.endpoint.close(60_000);
+    expect((await idle!.closed).code).toBe(7);
+    expect((await listening!.closed).code).toBe(7);
+    const late = busy!.health().then(
+      () => 'answered',
+      (error: unknown) => (error as { reason: string }).reason,
+    );
+    expect(await door.attempt(await door.enrolled())).not.toBe('answered');
+    expect(busy!.isClosed).toBe(false);
+    door.handler.release();
+    expect(await call).toMatchObject({ ok: true });
+    expect((await busy!.closed).code).toBe(7);
+    expect(await late).toBe('GOING_AWAY');
+    await closing;
+    expect(door.handler.calls).toBe(3);
+  });
+
+  it('waits no longer than it was given', async () => {
+    const door = await open();
+    const client = await door.connect(await door.enrolled());
+    const call = client.call('test.wait').catch((error: unknown) => (error as { reason: string }).reason);
+    await eventually(() => door.handler.calls === 1);
+    await door.endpoint.close(100);
+    expect(await call).toBe('GOING_AWAY');
   });
 
   it('resets the connections of a process that was killed', async () => {

@@ -100,6 +100,9 @@ export class TestHandler implements NodeRpcHandler {
           responder.send(eventResponse(seq, { n: seq }));
         if (params['stay'] !== true) responder.end();
         break;
+      case 'node.stream_events':
+        responder.send(eventResponse(1, {}));
+        break;
       case 'test.bug':
         responder.fail(new Error('secret inside'));
         break;

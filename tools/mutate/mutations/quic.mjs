@@ -1,6 +1,7 @@
 import { inFile } from '../mutation.mjs';
 
 const ADMISSION = 'DESIGN §6';
+const DRAIN = 'PROTOCOL "QUIC", close code 7';
 const ORDER = 'DESIGN §6: list entry before the read, no stream before admission';
 const BOUNDS = 'DESIGN §6: both bounds';
 const RETRY = 'DESIGN §6: addresses are validated by Retry; RFC 9000 §8.1.2';
@@ -21,6 +22,17 @@ const headers = 'src/quic/packet-header.spec.ts';
 
 /** Who is let in over QUIC, how many, and what they may send. */
 export const quic = [
+  ...inFile('src/quic/node-rpc-streams.ts', { rule: DRAIN, test: lifecycle, only: 'before it closes' }, [
+    [
+      'calls in flight are cut off',
+      'return [...this.#streams.values()].some((stream) => stream.isCallInFlight);',
+      'return false;',
+    ],
+    ['a door that closes takes calls', 'if (this.#isDraining && known?.isReading !== false) return;', ''],
+  ]),
+  ...inFile('src/quic/node-rpc-stream.ts', { rule: DRAIN, test: lifecycle, only: 'before it closes' }, [
+    ['a stream of events holds up the end', 'this.#isOpenEnded = STREAMING_METHODS.has(request.method);', ''],
+  ]),
   ...inFile('src/quic/admission.ts', { rule: ADMISSION, test: rule }, [
     [
       'a chain that does not hold is admitted',
