@@ -1,4 +1,5 @@
-import { contextTag, DerError, DerReader, openSequence, oidOf, booleanOf, smallIntegerOf } from './der.js';
+import type { DerReader} from './der.js';
+import { contextTag, DerError, openSequence, oidOf, booleanOf, smallIntegerOf } from './der.js';
 import { TAG, timeOf, unsignedOf, wholeBitsOf } from './der.js';
 
 export interface ParsedExtension {
@@ -39,7 +40,7 @@ export function parseCertificate(der: Buffer): ParsedCertificate {
   const signature = wholeBitsOf(certificate.next(TAG.bitString));
   certificate.end();
 
-  const body = new DerReader(tbs.value);
+  const body = tbs.open();
   readVersion(body);
   const serial = unsignedOf(body.next(TAG.integer));
   // RFC 5280 §4.1.1.2: the algorithm outside, which nobody signed, must be the one inside.

@@ -1,6 +1,8 @@
 import { verify } from 'node:crypto';
 import { malformed, type DomainError } from '../errors/domain-error.js';
-import { contextTag, DerError, DerReader, openSequence, smallIntegerOf, TAG, wholeBitsOf } from './der.js';
+import type { DerReader} from './der.js';
+import { contextTag, DerError, openSequence, smallIntegerOf, TAG, wholeBitsOf } from './der.js';
+import { verifyOnPool } from './pool-verification.js';
 import {
   isOnCurve,
   readVerifyingKey,
@@ -34,20 +36,46 @@ export const MAX_CSR_BYTES = 4096;
  * CSR_SIGNATURE (it does not verify).
  */
 export function verifyCsr(der: Uint8Array): VerifiedCsr {
-  const request = parseRequest(der);
-  const key = acceptedKey(request.spki);
-  if (!request.signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {
+  const claim = readClaim(der);
+  const { digest, info, key, signature } = claim;
+  return proven(claim, verify(digest, info, key.key, signature));
+}
+
+/** {@link verifyCsr} with the signature verified on libuv's pool; rejects as it throws. */
+export async function verifyCsrOnPool(der: Uint8Array): Promise<VerifiedCsr> {
+  const claim = readClaim(der);
+  const { digest, info, key, signature } = claim;
+  return proven(claim, await verifyOnPool(digest, info, key.key, signature));
+}
+
+/** A request that claims a key of an accepted kind, with what has to verify for it. */
+interface Claim {
+  readonly key: PublicKeyInfo;
+  readonly digest: 'sha256' | null;
+  readonly info: Buffer;
+  readonly signature: Buffer;
+  readonly der: Buffer;
+}
+
+function readClaim(bytes: Uint8Array): Claim {
+  const { der, info, spki, signatureAlgorithm, signature } = parseRequest(bytes);
+  const key = acceptedKey(spki);
+  if (!signatureAlgorithm.equals(SIGNATURE_ALGORITHM[key.algorithm])) {
     throw malformed(
       'UNSUPPORTED_SIGNATURE',
       'sign the certificate request with ECDSA and SHA-256 (P-256 key) or with Ed25519 (Ed25519 key)',
     );
   }
-  if (!proves(key, request)) {
+  return { key, digest: key.algorithm === 'p256' ? 'sha256' : null, info, signature, der };
+}
+
+function proven({ key, der }: Claim, verifies: boolean): VerifiedCsr {
+  if (!verifies) {
     if (!isOnCurve(key)) throw invalidKey();
     throw malformed('CSR_SIGNATURE', 'the certificate request is not signed by the key it names');
   }
   const { algorithm, spki } = key;
-  return { algorithm, spki, der: request.der } as VerifiedCsr;
+  return { algorithm, spki, der } as VerifiedCsr;
 }
 
 /**
@@ -77,15 +105,14 @@ function parseRequest(bytes: Uint8Array): ParsedRequest {
     const signatureAlgorithm = request.next(TAG.sequence).raw;
     const signature = wholeBitsOf(request.next(TAG.bitString));
     request.end();
-    return { der, info: info.raw, spki: keyOf(info.value), signatureAlgorithm, signature };
+    return { der, info: info.raw, spki: keyOf(info.open()), signatureAlgorithm, signature };
   } catch (cause) {
     if (!(cause instanceof DerError)) throw cause;
     throw malformed('INVALID_CSR', 'the certificate request is not a PKCS#10 request in DER', cause);
   }
 }
 
-function keyOf(info: Buffer): Buffer {
-  const reader = new DerReader(info);
+function keyOf(reader: DerReader): Buffer {
   if (smallIntegerOf(reader.next(TAG.integer)) !== 0) throw new DerError('unknown version');
   reader.next(TAG.sequence);
   const spki = reader.next(TAG.sequence).raw;
@@ -105,8 +132,3 @@ function acceptedKey(spki: Buffer): PublicKeyInfo {
 
 const invalidKey = (): DomainError =>
   malformed('INVALID_KEY', 'the key is not a usable point of its curve; make a new one');
-
-function proves(key: PublicKeyInfo, request: ParsedRequest): boolean {
-  const digest = key.algorithm === 'p256' ? 'sha256' : null;
-  return verify(digest, request.info, key.key, request.signature);
-}

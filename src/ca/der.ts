@@ -48,23 +48,40 @@ export class DerElement {
   get value(): Buffer {
     return this.bytes.subarray(this.valueStart, this.end);
   }
+
+  /** The value, a character for each byte; cheaper than the bytes where they are only compared or kept. */
+  get latin1(): string {
+    return this.bytes.toString('latin1', this.valueStart, this.end);
+  }
+
+  /** A reader over what the element holds; cheaper than one over its {@link value}, which is a view of its own. */
+  open(): DerReader {
+    return new DerReader(this.bytes, this.valueStart, this.end);
+  }
 }
 
 /** Longest length form that is read: three bytes, so elements of up to 16 MiB. */
 const MAX_LENGTH_BYTES = 3;
 
 export class DerReader {
-  #position = 0;
+  #position: number;
 
-  constructor(private readonly bytes: Buffer) {}
+  /** Reads `bytes` from `start` up to `limit` and nothing beyond. */
+  constructor(
+    private readonly bytes: Buffer,
+    start = 0,
+    private readonly limit = bytes.length,
+  ) {
+    this.#position = start;
+  }
 
   get done(): boolean {
-    return this.#position === this.bytes.length;
+    return this.#position === this.limit;
   }
 
   /** Tag of the next element, or `undefined` at the end. */
   peek(): number | undefined {
-    return this.bytes[this.#position];
+    return this.done ? undefined : this.bytes[this.#position];
   }
 
   /** Reads one element and moves past it. Throws {@link DerError}, also when its tag is not `expected`. */
@@ -77,14 +94,14 @@ export class DerReader {
     }
     const length = this.#length();
     const from = this.#position;
-    if (from + length > this.bytes.length) throw new DerError('the element is longer than what holds it');
+    if (from + length > this.limit) throw new DerError('the element is longer than what holds it');
     this.#position = from + length;
     return new DerElement(tag, this.bytes, start, from, this.#position);
   }
 
   /** Reads an element and returns a reader over what it holds. */
   enter(tag: number = TAG.sequence): DerReader {
-    return new DerReader(this.next(tag).value);
+    return this.next(tag).open();
   }
 
   /** Throws {@link DerError} unless everything was read. */
@@ -93,7 +110,7 @@ export class DerReader {
   }
 
   #byte(): number {
-    const byte = this.bytes[this.#position];
+    const byte = this.peek();
     if (byte === undefined) throw new DerError('the bytes end in the middle of an element');
     this.#position += 1;
     return byte;
@@ -122,7 +139,7 @@ export function readOnly(bytes: Buffer, tag: number): DerElement {
 
 /** Opens the one SEQUENCE that `bytes` are. */
 export function openSequence(bytes: Buffer): DerReader {
-  return new DerReader(readOnly(bytes, TAG.sequence).value);
+  return readOnly(bytes, TAG.sequence).open();
 }
 
 /** BOOLEAN; DER knows only 0xff and 0x00 (X.690 §11.1). */
@@ -158,12 +175,27 @@ export function wholeBitsOf(element: DerElement): Buffer {
   return element.value.subarray(1);
 }
 
+/** Dotted forms by the bytes of their values: the same few stand in every certificate. */
+const knownOids = new Map<string, string>();
+/** What is remembered is bounded, since strangers send certificates too; so is the length of one. */
+const MAX_KNOWN_OIDS = 64;
+const MAX_KNOWN_OID_BYTES = 16;
+
 /** OBJECT IDENTIFIER in dotted form. */
 export function oidOf(element: DerElement): string {
+  const { latin1 } = element;
+  const known = knownOids.get(latin1);
+  if (known !== undefined) return known;
+  const dotted = readOid(element.value);
+  if (knownOids.size < MAX_KNOWN_OIDS && latin1.length <= MAX_KNOWN_OID_BYTES) knownOids.set(latin1, dotted);
+  return dotted;
+}
+
+function readOid(value: Buffer): string {
   const arcs: number[] = [];
   let arc = 0;
   let inside = false;
-  for (const byte of element.value) {
+  for (const byte of value) {
     if (!inside && byte === 0x80) throw new DerError('the object identifier is not in its shortest form');
     arc = arc * 128 + (byte & 0x7f);
     if (arc > Number.MAX_SAFE_INTEGER / 128) throw new DerError('the object identifier is too large');

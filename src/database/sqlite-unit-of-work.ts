@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Database } from 'better-sqlite3';
 import type { DataSource } from 'typeorm';
 import type { ChainEnd, RecordedEvent } from '../audit/audit-chain.js';
@@ -16,6 +17,8 @@ import type { StoreTime, Unit, UnitOfWork } from './unit-of-work.js';
 
 /** Units that share one commit, at most: those behind them wait for it. */
 const LARGEST_BATCH = 64;
+/** How long units wait at most for others to share their commit with, milliseconds: about as long as a commit takes. */
+const GATHERING_MS = 2;
 
 export interface SqliteUnitOfWorkParts {
   readonly dataSource: DataSource;
@@ -53,6 +56,7 @@ export class SqliteUnitOfWork implements UnitOfWork {
   readonly #timeLimitMs: number;
   readonly #queue: Job[] = [];
   #draining: Promise<void> | undefined;
+  #lastBatch = 1;
   #closed = false;
   /** Where the chain ends with what is committed, and with what the running batch adds. */
   #committed: ChainEnd;
@@ -98,10 +102,23 @@ export class SqliteUnitOfWork implements UnitOfWork {
     // Later in this turn of the event loop others may come to share the commit; between batches, sockets get their turn.
     await nextTurn();
     while (this.#queue.length > 0) {
-      await this.#runBatch(this.#queue.splice(0, LARGEST_BATCH));
+      await this.#gather();
+      const batch = this.#queue.splice(0, LARGEST_BATCH);
+      this.#lastBatch = batch.length;
+      await this.#runBatch(batch);
       await nextTurn();
     }
     this.#draining = undefined;
+  }
+
+  /**
+   * Waits until there are as many units as in the batch before: callers that were answered together ask again within a
+   * moment, and one commit for all of them costs as much as one for the first few. Who is alone does not wait.
+   */
+  async #gather(): Promise<void> {
+    const end = performance.now() + GATHERING_MS;
+    while (this.#queue.length < this.#lastBatch && !this.#closed && performance.now() < end)
+      await oneMillisecond();
   }
 
   async #runBatch(jobs: readonly Job[]): Promise<void> {
@@ -249,4 +266,9 @@ function lostBatch(cause: unknown): DomainError {
 const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve);
+  });
+
+const oneMillisecond = (): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 1);
   });

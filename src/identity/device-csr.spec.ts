@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { makeCsr } from '../ca/csr-maker.js';
-import { verifyDeviceCsr } from './device-csr.js';
+import { verifyDeviceCsr, verifyDeviceCsrOnPool } from './device-csr.js';
 import { rawIdentityKey } from './ed25519.js';
 import { newKeyPair } from '../random/key-pair.js';
 
@@ -24,5 +24,25 @@ describe('verifyDeviceCsr', () => {
     expect(() => verifyDeviceCsr(Buffer.alloc(10), identityKey)).toThrow(
       expect.objectContaining({ reason: 'INVALID_CSR' }),
     );
+  });
+
+  it('judges alike on the pool', async () => {
+    const ed25519 = makeCsr(newKeyPair('ed25519').privateKey);
+    const p256 = makeCsr(newKeyPair('p256').privateKey);
+    for (const der of [ed25519, p256]) {
+      expect(await verifyDeviceCsrOnPool(der, identityKey)).toEqual(verifyDeviceCsr(der, identityKey));
+    }
+    await expect(verifyDeviceCsrOnPool(makeCsr(identity), identityKey)).rejects.toMatchObject({
+      reason: 'CERTIFICATE_KEY_IS_IDENTITY',
+    });
+    await expect(verifyDeviceCsrOnPool(Buffer.alloc(10), identityKey)).rejects.toMatchObject({
+      reason: 'INVALID_CSR',
+    });
+    for (const der of [ed25519, p256]) {
+      der[der.length - 1]! ^= 1;
+      await expect(verifyDeviceCsrOnPool(der, identityKey)).rejects.toMatchObject({
+        reason: 'CSR_SIGNATURE',
+      });
+    }
   });
 });

@@ -1,4 +1,4 @@
-import { type VerifiedCsr, verifyCsr } from '../ca/csr.js';
+import { type VerifiedCsr, verifyCsr, verifyCsrOnPool } from '../ca/csr.js';
 import { malformed } from '../errors/domain-error.js';
 
 /**
@@ -7,7 +7,15 @@ import { malformed } from '../errors/domain-error.js';
  * ever. Throws `malformed` with CERTIFICATE_KEY_IS_IDENTITY or the reasons of `verifyCsr`.
  */
 export function verifyDeviceCsr(der: Uint8Array, identityKey: Buffer): VerifiedCsr {
-  const csr = verifyCsr(der);
+  return withKeyOfItsOwn(verifyCsr(der), identityKey);
+}
+
+/** {@link verifyDeviceCsr} with the signature verified on libuv's pool; rejects as it throws. */
+export async function verifyDeviceCsrOnPool(der: Uint8Array, identityKey: Buffer): Promise<VerifiedCsr> {
+  return withKeyOfItsOwn(await verifyCsrOnPool(der), identityKey);
+}
+
+function withKeyOfItsOwn(csr: VerifiedCsr, identityKey: Buffer): VerifiedCsr {
   if (csr.algorithm === 'ed25519' && csr.spki.subarray(-identityKey.length).equals(identityKey)) {
     throw malformed(
       'CERTIFICATE_KEY_IS_IDENTITY',

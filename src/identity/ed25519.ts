@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
+import { verifyOnPool } from '../ca/pool-verification.js';
 
 /** Ed25519 identity keys (RFC 8032), strict: one encoding for each key, no key under which a stranger can sign. */
 
@@ -18,6 +19,9 @@ const SMALL_ORDER_Y: readonly Buffer[] = [
   'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ].map((hex) => Buffer.from(hex, 'hex'));
+
+/** Their first bytes: nearly every key is told from all of them by this one. */
+const SMALL_ORDER_FIRST: ReadonlySet<number | undefined> = new Set(SMALL_ORDER_Y.map(([first]) => first));
 
 /** p = 2^255 − 19, big-endian. */
 const FIELD_PRIME_BE = Buffer.from('7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed', 'hex');
@@ -63,9 +67,20 @@ export function verifyIdentitySignature(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (identityKey.length !== IDENTITY_KEY_BYTES || hasSmallOrder(identityKey)) return false;
-  return verify(null, message, importIdentityKey(identityKey), signature);
+  return isUsable(identityKey) && verify(null, message, importIdentityKey(identityKey), signature);
 }
+
+/** {@link verifyIdentitySignature} on libuv's pool. */
+export async function verifyIdentitySignatureOnPool(
+  identityKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  return isUsable(identityKey) && verifyOnPool(null, message, importIdentityKey(identityKey), signature);
+}
+
+const isUsable = (identityKey: Uint8Array): boolean =>
+  identityKey.length === IDENTITY_KEY_BYTES && !hasSmallOrder(identityKey);
 
 /** The signature of an Ed25519 private key over `message`, 64 bytes. Throws TypeError for another kind of key. */
 export function signWithIdentity(privateKey: KeyObject, message: Uint8Array): Buffer {
@@ -91,6 +106,7 @@ function assertEd25519(key: KeyObject): void {
 }
 
 function hasSmallOrder(raw: Uint8Array): boolean {
+  if (!SMALL_ORDER_FIRST.has(raw[0])) return false;
   const y = Buffer.from(raw);
   y[31] = (y[31] ?? 0) & 0x7f;
   return SMALL_ORDER_Y.some((small) => small.equals(y));

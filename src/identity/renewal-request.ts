@@ -3,9 +3,9 @@ import { MAX_CSR_BYTES, type VerifiedCsr } from '../ca/csr.js';
 import { spkiHash } from '../ca/public-key.js';
 import { enc } from '../encoding/canonical.js';
 import { malformed } from '../errors/domain-error.js';
-import { verifyDeviceCsr } from './device-csr.js';
+import { verifyDeviceCsrOnPool } from './device-csr.js';
 import { parseDeviceId } from './device-id.js';
-import { signWithIdentity, verifyIdentitySignature } from './ed25519.js';
+import { signWithIdentity, verifyIdentitySignatureOnPool } from './ed25519.js';
 
 /** What a device sends to renew, and what its identity key signs (docs/protocol.md, "Renewal"). The same on every door. */
 
@@ -92,17 +92,17 @@ export function signRenewal(
 }
 
 /**
- * Checks the signature of the identity key (32 raw bytes), and then, for who has that key only, the PKCS#10 request.
- * `undefined` for a wrong signature. Throws `malformed` as {@link verifyDeviceCsr} does.
+ * Checks the signature of the identity key (32 raw bytes), and then, for who has that key only, the PKCS#10 request; both
+ * on libuv's pool. `undefined` for a wrong signature. Rejects with `malformed` as `verifyDeviceCsr` throws.
  */
-export function verifyRenewal(
+export async function verifyRenewal(
   request: RenewalRequest,
   trustDomain: string,
   identityKey: Buffer,
-): AuthenticRenewal | undefined {
+): Promise<AuthenticRenewal | undefined> {
   const statement = renewalStatement(trustDomain, request);
-  if (!verifyIdentitySignature(identityKey, statement, request.signature)) return undefined;
-  const csr = verifyDeviceCsr(request.csr, identityKey);
+  if (!(await verifyIdentitySignatureOnPool(identityKey, statement, request.signature))) return undefined;
+  const csr = await verifyDeviceCsrOnPool(request.csr, identityKey);
   const { deviceId, parent } = request;
   return {
     deviceId,

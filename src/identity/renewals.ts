@@ -97,7 +97,7 @@ export class Renewals {
     const identity = await readIdentity(committed.secrets, request.deviceId);
     if (identity === undefined) await committed.secrets.read(CLUSTER_RECORD_NAME);
     const key = identity?.identityKey ?? this.#strangersKey;
-    const renewal = verifyRenewal(request, authority.trustDomain, key);
+    const renewal = await verifyRenewal(request, authority.trustDomain, key);
     if (renewal === undefined || identity === undefined) throw renewalRefused();
     return renewal;
   }

@@ -168,7 +168,7 @@ describe('renewal by a device', () => {
   it('asks with the certificate it has, for a new key, in the name of its identity', async () => {
     await run();
     const request = parseRenewalRequest(requests[0]!);
-    const asked = verifyRenewal(request, ca.trustDomain, identityKey);
+    const asked = await verifyRenewal(request, ca.trustDomain, identityKey);
     expect(asked).toMatchObject({ deviceId: certificate.deviceId, parent: certificate.fingerprint });
     const kept = (await inStore(readCertificate))!;
     expect(requestedKeyHash(makeCsr(kept.certificateKey))).toBe(requestedKeyHash(request.csr));

@@ -1,6 +1,6 @@
-import { verify } from 'node:crypto';
 import { DomainError } from '../../errors/domain-error.js';
 import type { Issuer } from '../issuer.js';
+import { verifyOnPool } from '../pool-verification.js';
 import { SIGNATURE_ALGORITHM } from '../public-key.js';
 import { parseCrl, readCrlEntries } from './crl-parser.js';
 import { encodeCrlEntry, encodeTbsCertList, type CrlEntry, type CrlFrame } from './crl-writer.js';
@@ -64,20 +64,11 @@ async function wrongOutput(
     if (crl.thisUpdate !== frame.thisUpdate || crl.nextUpdate !== frame.nextUpdate) return 'times';
     if (!crl.entries.equals(entries)) return 'entries';
     if (!crl.signatureAlgorithm.equals(SIGNATURE_ALGORITHM.p256)) return 'signature algorithm';
-    if (!(await verifies(crl.tbs, crl.signature, issuer))) return 'signature';
+    if (!(await verifyOnPool('sha256', crl.tbs, issuer.publicKey, crl.signature))) return 'signature';
     return undefined;
   } catch (cause) {
     throw failed(cause);
   }
-}
-
-function verifies(tbs: Buffer, signature: Buffer, { publicKey }: Issuer): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    verify('sha256', tbs, publicKey, signature, (error, valid) => {
-      if (error === null) resolve(valid);
-      else reject(error);
-    });
-  });
 }
 
 function failed(cause: unknown): DomainError {

@@ -18,7 +18,7 @@ export const crl = [
     ['a list with another number is let out', 'if (crl.number !== frame.number)', 'if (false)'],
     [
       'a list with a wrong signature is let out',
-      'if (!(await verifies(crl.tbs, crl.signature, issuer)))',
+      "if (!(await verifyOnPool('sha256', crl.tbs, issuer.publicKey, crl.signature)))",
       'if (false)',
     ],
   ]),

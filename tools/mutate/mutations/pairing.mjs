@@ -133,12 +133,12 @@ const forms = [
     ],
     [
       'a signature under a key of small order holds',
-      '  if (identityKey.length !== IDENTITY_KEY_BYTES || hasSmallOrder(identityKey)) return false;\n',
-      '',
+      'identityKey.length === IDENTITY_KEY_BYTES && !hasSmallOrder(identityKey);',
+      'identityKey.length === IDENTITY_KEY_BYTES;',
     ],
     [
       'every identity signature holds',
-      'return verify(null, message, importIdentityKey(identityKey), signature);',
+      'return isUsable(identityKey) && verify(null, message, importIdentityKey(identityKey), signature);',
       'return true;',
     ],
   ]),

@@ -15,7 +15,7 @@ export const renewal = [
   ...inFile('src/identity/renewal-request.ts', { rule: SIGNED, test: request }, [
     [
       'a renewal needs no signature of the identity key',
-      '  if (!verifyIdentitySignature(identityKey, statement, request.signature)) return undefined;\n',
+      '  if (!(await verifyIdentitySignatureOnPool(identityKey, statement, request.signature))) return undefined;\n',
       '',
     ],
     [
@@ -26,7 +26,14 @@ export const renewal = [
     [
       'strangers learn what is wrong with a PKCS#10 request',
       '  const statement = renewalStatement(trustDomain, request);\n',
-      '  const statement = renewalStatement(trustDomain, request);\n  verifyDeviceCsr(request.csr, identityKey);\n',
+      '  const statement = renewalStatement(trustDomain, request);\n  await verifyDeviceCsrOnPool(request.csr, identityKey);\n',
+    ],
+  ]),
+  ...inFile('src/ca/pool-verification.ts', { rule: SIGNED, test: request }, [
+    [
+      'every signature that is checked on the pool holds',
+      'if (error === null) resolve(valid);',
+      'if (error === null) resolve(true);',
     ],
   ]),
   ...inFile('src/identity/node-renewal-params.ts', { rule: RENEWAL, test: 'test/service/node-rpc.spec.ts' }, [
