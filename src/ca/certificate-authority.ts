@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Unit } from '../database/unit-of-work.js';
 import { DomainError, malformed } from '../errors/domain-error.js';
 import { systemRandomBytes, type RandomBytes } from '../random/random-bytes.js';
+import { pooledRandomBytes } from '../random/random-pool.js';
 import type { SecretReader } from '../secret-store/secret-store.js';
 import type { Clock } from '../time/clock.js';
 import { recordIssued } from './certificate-index.js';
@@ -194,13 +195,16 @@ export class CertificateAuthority {
     spki: Buffer,
     lifetimeMs: number,
   ): Promise<SignedCertificate> {
-    const { clock, randomBytes = systemRandomBytes, publicHttpUrl } = this.#settings;
+    const { clock, randomBytes = serialBytes, publicHttpUrl } = this.#settings;
     const issuer: Issuer = this.#signing.issuer;
     const complete =
       publicHttpUrl === undefined ? profile : { ...profile, status: statusUrls(publicHttpUrl, issuer.keyId) };
     return issueLeaf(issuer, complete, { spki, issuedAt: clock.now(), lifetimeMs }, randomBytes);
   }
 }
+
+/** The only random part of a certificate is its serial number, which is public. */
+const serialBytes = pooledRandomBytes(systemRandomBytes);
 
 async function refuseWithDevices(secrets: SecretReader): Promise<void> {
   const [device] = await secrets.list('device/', { limit: 1 });

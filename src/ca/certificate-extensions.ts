@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { ParsedCertificate } from './certificate-parser.js';
-import type { DerReader } from './der.js';
+import type { DerElement, DerReader } from './der.js';
 import {
   booleanOf,
   contextTag,
@@ -66,12 +66,13 @@ function readTrue(reader: DerReader): true {
 export function readKeyUsageBits(certificate: ParsedCertificate): number[] | undefined {
   const value = certificate.extensions.get(EXTENSION.keyUsage)?.value;
   if (!value) return undefined;
-  const [unused, ...bytes] = readOnly(value, TAG.bitString).value;
-  if (unused === undefined || unused > 7 || bytes.length > 2) throw new DerError('not a key usage');
+  const bytes = readOnly(value, TAG.bitString).value;
+  const [unused] = bytes;
+  if (unused === undefined || unused > 7 || bytes.length > 3) throw new DerError('not a key usage');
   const bits: number[] = [];
-  bytes.forEach((byte, index) => {
-    for (let bit = 0; bit < 8; bit += 1) if (byte & (0x80 >> bit)) bits.push(index * 8 + bit);
-  });
+  for (let bit = 0; bit < (bytes.length - 1) * 8; bit += 1) {
+    if ((bytes[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) bits.push(bit);
+  }
   return bits;
 }
 
@@ -109,20 +110,20 @@ export function readSubjectAltNames(
   const reader = openSequence(value);
   const names: (SubjectAltName | OtherName)[] = [];
   do {
-    const { tag, value: name } = reader.next();
+    const name = reader.next();
+    const { tag } = name;
     if (tag === URI_TAG) names.push({ type: 'uri', value: ia5(name) });
     else if (tag === DNS_TAG) names.push({ type: 'dns', value: ia5(name) });
-    else if (tag === IP_TAG) names.push({ type: 'ip', value: ipAddressText(name) });
+    else if (tag === IP_TAG) names.push({ type: 'ip', value: ipAddressText(name.value) });
     else names.push({ type: 'other', tag });
   } while (!reader.done);
   return names;
 }
 
 /** Printable ASCII only: no control character of an IA5String has a place in a name. */
-function ia5(bytes: Buffer): string {
-  if (bytes.some((byte) => byte < 0x20 || byte > 0x7e))
-    throw new DerError('a name with other than printable ASCII');
-  return bytes.toString('latin1');
+function ia5({ latin1 }: DerElement): string {
+  if (!/^[\x20-\x7e]*$/.test(latin1)) throw new DerError('a name with other than printable ASCII');
+  return latin1;
 }
 
 export function readSubjectKeyIdentifier(certificate: ParsedCertificate): Buffer | undefined {
@@ -150,7 +151,7 @@ export function readCrlDistributionPoints(certificate: ParsedCertificate): strin
     point.end();
     const fullName = name.enter(contextTag(0, true));
     name.end();
-    urls.push(ia5(fullName.next(URI_TAG).value));
+    urls.push(ia5(fullName.next(URI_TAG)));
     fullName.end();
   } while (!points.done);
   return urls;
@@ -170,7 +171,7 @@ export function readAuthorityInfoAccess(certificate: ParsedCertificate): AccessD
   const accesses: AccessDescription[] = [];
   do {
     const access = reader.enter();
-    accesses.push({ method: oidOf(access.next(TAG.oid)), url: ia5(access.next(URI_TAG).value) });
+    accesses.push({ method: oidOf(access.next(TAG.oid)), url: ia5(access.next(URI_TAG)) });
     access.end();
   } while (!reader.done);
   return accesses;

@@ -97,19 +97,25 @@ export function encodeTime(time: number): Buffer {
   if (time < UTC_FROM || time >= UNTIL) throw new RangeError('certificates know the years from 1950 to 9999');
   const date = new Date(time);
   const year = date.getUTCFullYear();
-  const fields = [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours()];
-  fields.push(date.getUTCMinutes(), date.getUTCSeconds());
-  if (time < GENERALIZED_FROM) return encodeDer(TAG.utcTime, digitPairs([year % 100, ...fields]));
-  return encodeDer(TAG.generalizedTime, digitPairs([Math.floor(year / 100), year % 100, ...fields]));
+  const isUtcTime = time < GENERALIZED_FROM;
+  const text = Buffer.allocUnsafe(isUtcTime ? 13 : 15);
+  let at = isUtcTime ? 0 : writePair(text, 0, Math.floor(year / 100));
+  at = writePair(text, at, year % 100);
+  at = writePair(text, at, date.getUTCMonth() + 1);
+  at = writePair(text, at, date.getUTCDate());
+  at = writePair(text, at, date.getUTCHours());
+  at = writePair(text, at, date.getUTCMinutes());
+  at = writePair(text, at, date.getUTCSeconds());
+  text[at] = ZULU;
+  return encodeDer(isUtcTime ? TAG.utcTime : TAG.generalizedTime, text);
 }
 
-/** Two ASCII digits for each number, and the Z of UTC behind them. */
-function digitPairs(numbers: readonly number[]): Buffer {
-  const text = Buffer.allocUnsafe(numbers.length * 2 + 1);
-  numbers.forEach((number, index) => {
-    text[index * 2] = 0x30 + Math.floor(number / 10);
-    text[index * 2 + 1] = 0x30 + (number % 10);
-  });
-  text[numbers.length * 2] = 0x5a;
-  return text;
+/** The Z of UTC. */
+const ZULU = 0x5a;
+
+/** Two ASCII digits of a number below 100. Returns where the next two go. */
+function writePair(text: Buffer, at: number, number: number): number {
+  text[at] = 0x30 + Math.floor(number / 10);
+  text[at + 1] = 0x30 + (number % 10);
+  return at + 2;
 }

@@ -10,7 +10,7 @@ import {
   timeOf,
   unsignedOf,
 } from './der.js';
-import { encodeDer, encodeSequence } from './der-writer.js';
+import { encodeDer, encodeOid, encodeSequence } from './der-writer.js';
 
 const element = (hex: string) => new DerReader(Buffer.from(hex, 'hex')).next();
 const time = (tag: number, text: string) => timeOf(new DerReader(encodeDer(tag, Buffer.from(text))).next());
@@ -45,6 +45,24 @@ describe('the DER reader', () => {
       'found tag 0x5 where 0x30 belongs',
     );
     expect(() => openSequence(Buffer.from('300000', 'hex'))).toThrow('bytes follow');
+  });
+
+  it('refuses an element that is longer than the one that holds it, though the bytes behind are there', () => {
+    const outer = new DerReader(Buffer.from('30040403aabbccdd', 'hex'));
+    const inner = outer.enter();
+    expect(() => inner.next(0x04)).toThrow('longer than what holds it');
+    const cut = new DerReader(Buffer.from('3001040500', 'hex')).enter();
+    expect(() => cut.next()).toThrow('end in the middle');
+    const empty = new DerReader(Buffer.from('30000500', 'hex')).enter();
+    expect(empty.done).toBe(true);
+    expect(empty.peek()).toBeUndefined();
+  });
+
+  it('reads the same object identifier the same, the first time and later, among more than it remembers', () => {
+    const oids = Array.from({ length: 200 }, (_none, arc) => `1.2.${arc}.300.70000`);
+    for (let round = 0; round < 2; round += 1) {
+      for (const oid of oids) expect(oidOf(new DerReader(encodeOid(oid)).next())).toBe(oid);
+    }
   });
 
   it('throws nothing but DerError, whatever the bytes', () => {

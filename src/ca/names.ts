@@ -37,10 +37,17 @@ const ENCODED_OID: Readonly<Record<NameAttribute['type'], Buffer>> = {
 
 /** Name, DER: one attribute per relative name, UTF-8 (RFC 5280 §4.1.2.4). */
 export function encodeDistinguishedName(name: DistinguishedName): Buffer {
-  const relativeNames = name.map(({ type, value }) =>
-    encodeDer(TAG.set, encodeSequence(ENCODED_OID[type], encodeUtf8(value))),
-  );
-  return encodeSequence(...relativeNames);
+  return encodeSequence(...name.map(encodeRelativeName));
+}
+
+/** The last organization and its DER: it is the same in nearly all names. */
+let lastOrganization: { readonly value: string; readonly der: Buffer } | undefined;
+
+function encodeRelativeName({ type, value }: NameAttribute): Buffer {
+  if (type === 'O' && value === lastOrganization?.value) return lastOrganization.der;
+  const der = encodeDer(TAG.set, encodeSequence(ENCODED_OID[type], encodeUtf8(value)));
+  if (type === 'O') lastOrganization = { value, der };
+  return der;
 }
 
 const SPECIAL = /[",+;<>\\#=]|^ | $/g;

@@ -95,7 +95,7 @@ function wrongExtension(
   authorityKeyIdentifier: Buffer,
 ): string | undefined {
   const { extensions } = certificate;
-  if (!hasExactly(extensions, expectedExtensions(profile))) return 'extensions';
+  if (!hasExpected(extensions, profile)) return 'extensions';
   for (const [oid, { critical }] of extensions) {
     if (critical !== CRITICAL.has(oid)) return 'critical extensions';
   }
@@ -124,25 +124,30 @@ function wrongStatus(certificate: ParsedCertificate, { status }: CertificateProf
 /** RFC 5280 §4.2.1.3, §4.2.1.9; the others are not. */
 const CRITICAL: ReadonlySet<string> = new Set([EXTENSION.keyUsage, EXTENSION.basicConstraints]);
 
-/** Exactly these, in any order; the reader has refused those that stand there twice. */
-function hasExactly(extensions: ReadonlyMap<string, unknown>, oids: readonly string[]): boolean {
-  return extensions.size === oids.length && oids.every((oid) => extensions.has(oid));
+/** Exactly those that the profile asks for, in any order; the reader has refused those that stand there twice. */
+function hasExpected(extensions: ReadonlyMap<string, unknown>, profile: CertificateProfile): boolean {
+  let expected = 0;
+  for (const [oid, isWanted] of EXPECTED) {
+    if (!isWanted(profile)) continue;
+    if (!extensions.has(oid)) return false;
+    expected += 1;
+  }
+  return extensions.size === expected;
 }
 
-const ALWAYS: readonly string[] = [
-  EXTENSION.subjectKeyIdentifier,
-  EXTENSION.keyUsage,
-  EXTENSION.basicConstraints,
-  EXTENSION.authorityKeyIdentifier,
+const always = (): boolean => true;
+const withStatus = ({ status }: CertificateProfile): boolean => status !== undefined;
+
+const EXPECTED: readonly (readonly [string, (profile: CertificateProfile) => boolean])[] = [
+  [EXTENSION.subjectKeyIdentifier, always],
+  [EXTENSION.keyUsage, always],
+  [EXTENSION.basicConstraints, always],
+  [EXTENSION.authorityKeyIdentifier, always],
+  [EXTENSION.subjectAltName, ({ subjectAltNames }) => subjectAltNames.length > 0],
+  [EXTENSION.extendedKeyUsage, ({ purposes }) => purposes.length > 0],
+  [EXTENSION.crlDistributionPoints, withStatus],
+  [EXTENSION.authorityInfoAccess, withStatus],
 ];
-
-function expectedExtensions(profile: CertificateProfile): string[] {
-  const oids = [...ALWAYS];
-  if (profile.subjectAltNames.length > 0) oids.push(EXTENSION.subjectAltName);
-  if (profile.purposes.length > 0) oids.push(EXTENSION.extendedKeyUsage);
-  if (profile.status) oids.push(EXTENSION.crlDistributionPoints, EXTENSION.authorityInfoAccess);
-  return oids;
-}
 
 type Listed = string | number | { readonly type: string; readonly value?: string };
 

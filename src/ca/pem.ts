@@ -2,12 +2,13 @@ import { malformed } from '../errors/domain-error.js';
 
 /** RFC 7468 text of one DER structure: 64 characters a line, line end at the end. */
 export function encodePem(label: 'CERTIFICATE' | 'PRIVATE KEY', der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.length).toString('base64');
+  let text = `-----BEGIN ${label}-----\n`;
+  for (let start = 0; start < base64.length; start += LINE) text += `${base64.slice(start, start + LINE)}\n`;
+  return `${text}-----END ${label}-----\n`;
 }
+
+const LINE = 64;
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
 

@@ -75,7 +75,8 @@ const FORMS: readonly KeyForm[] = [
 
 function formOf(spki: Buffer): KeyForm | undefined {
   return FORMS.find(
-    ({ header, length }) => spki.length === length && spki.subarray(0, header.length).equals(header),
+    ({ header, length }) =>
+      spki.length === length && spki.compare(header, 0, header.length, 0, header.length) === 0,
   );
 }
 

@@ -12,7 +12,7 @@ import {
 import { encodeContext, encodeSequence, encodeTime, encodeUnsigned } from './der-writer.js';
 import { encodeDistinguishedName } from './names.js';
 import { SIGNATURE_ALGORITHM } from './public-key.js';
-import type { CertificateTemplate } from './template.js';
+import type { CertificateTemplate, Validity } from './template.js';
 
 /** Version 3 (RFC 5280 §4.1.2.1). */
 const VERSION = encodeContext(0, encodeUnsigned(Buffer.of(2)));
@@ -27,6 +27,8 @@ export class TbsEncoder {
   readonly #authorityKeyIdentifier: Buffer;
   /** By everything that goes into them; see {@link fixedKey}. */
   readonly #fixedExtensions = new Map<string, Buffer>();
+
+  #lastValidity: (Validity & { readonly der: Buffer }) | undefined;
 
   /** `issuerName` is DER, as it stands in the issuer's certificate. */
   constructor(issuerName: Buffer, issuerKeyIdentifier: Buffer) {
@@ -43,11 +45,20 @@ export class TbsEncoder {
       VERSION,
       encodeUnsigned(serial),
       this.#afterSerial,
-      encodeSequence(encodeTime(notBefore), encodeTime(notAfter)),
+      this.#encodeValidity(notBefore, notAfter),
       encodeDistinguishedName(profile.subject),
       spki,
       encodeContext(3, encodeSequence(...extensions)),
     );
+  }
+
+  /** Times are whole seconds, so certificates of one lifetime that are issued in the same second share theirs. */
+  #encodeValidity(notBefore: number, notAfter: number): Buffer {
+    const last = this.#lastValidity;
+    if (last?.notBefore === notBefore && last.notAfter === notAfter) return last.der;
+    const der = encodeSequence(encodeTime(notBefore), encodeTime(notAfter));
+    this.#lastValidity = { notBefore, notAfter, der };
+    return der;
   }
 
   #fixed(profile: CertificateProfile): Buffer {
