@@ -7,13 +7,17 @@ import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
 import { encodePem } from '../../src/ca/pem.js';
 import { trustBundlePem, type QuicRuntimeTlsMaterial } from '../../src/ca/trust-bundle.js';
 import { RenewableServerCredentials } from '../../src/grpc/server-credentials.js';
+import type { TlsIdentity } from '../../src/quic/quiche-config.js';
 import { TestDoor } from '../quic/quic-door.js';
+import { RawPeer } from '../quic/raw-peer.js';
 import { admin, DAY_MS, RotationWorld, TRUST_DOMAIN } from './rotation-world.js';
 import { TestCa, type TestDevice } from './test-ca.js';
 
 /** Handshakes on the real doors at every step of a rotation. */
 
 const TIME_LIMIT_MS = 60_000;
+/** QUIC's code of the TLS alert certificate_required: 256 + 116. */
+const CERTIFICATE_REQUIRED = 372;
 const SERVERNAME = `control-plane.${TRUST_DOMAIN}`;
 
 let world: RotationWorld;
@@ -85,7 +89,7 @@ function handshake(ca: string, options: ConnectionOptions = {}): Promise<TLSSock
 
 describe('renewals of the server certificate', () => {
   it(
-    'leave open connections alone, and the gRPC door lets nobody resume or fall back',
+    'leave open connections alone, and neither door lets anybody resume or fall back',
     async () => {
       serve(await newMaterial());
       const roots = trustBundlePem(bundle());
@@ -93,10 +97,13 @@ describe('renewals of the server certificate', () => {
       const lasting = await quic.connect(device, { roots });
       const onGrpc = await handshake(roots);
       const served = new Set<string>();
+      let ticket: Uint8Array | undefined;
       for (let renewal = 0; renewal < 4; renewal += 1) {
         expect((await lasting.health()).ok).toBe(true);
         expect(onGrpc.destroyed).toBe(false);
         served.add(await resumesNothing(roots));
+        // Another device each time: a peer that just goes keeps its place for a while.
+        ticket = await quicResumesNothing(roots, await newDevice(), ticket);
         serve(await newMaterial());
       }
       expect(served.size).toBe(4);
@@ -106,6 +113,46 @@ describe('renewals of the server certificate', () => {
     },
     TIME_LIMIT_MS,
   );
+
+  /** Offers `ticket`, of before the renewal, with and without a certificate. Returns a ticket of now. */
+  async function quicResumesNothing(
+    roots: string,
+    device: TestDevice,
+    ticket: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
+    const session = ticket === undefined ? {} : { session: ticket };
+    const calls = quic.handler.calls;
+    await onQuic({ roots, own: undefined }, session, async (stranger) => {
+      expect(stranger.native.isInEarlyData()).toBe(false);
+      await stranger.runUntil(() => stranger.native.peerError() !== null);
+      expect(stranger.native.peerError()?.errorCode).toBe(CERTIFICATE_REQUIRED);
+    });
+    expect(quic.handler.calls).toBe(calls);
+    await onQuic({ roots, own: device }, session, async (peer) => {
+      expect(peer.native.isInEarlyData()).toBe(false);
+      await peer.runUntil(() => peer.native.isEstablished());
+      expect([peer.native.isEstablished(), peer.native.isResumed()]).toEqual([true, false]);
+    });
+    return onQuic({ roots, own: device }, {}, async (peer) => {
+      await peer.runUntil(() => peer.native.session() !== null);
+      const given = peer.native.session();
+      if (given === null) throw new Error('the door gave no ticket');
+      return given;
+    });
+  }
+
+  async function onQuic<T>(
+    identity: TlsIdentity,
+    session: { session?: Uint8Array },
+    use: (peer: RawPeer) => Promise<T>,
+  ): Promise<T> {
+    const peer = await RawPeer.open(quic.port, identity, { trustDomain: TRUST_DOMAIN, ...session });
+    try {
+      return await use(peer);
+    } finally {
+      peer.close();
+    }
+  }
 
   /** Returns which certificate was served. */
   async function resumesNothing(roots: string): Promise<string> {
