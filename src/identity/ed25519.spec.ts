@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { createPrivateKey, createPublicKey, verify } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIdentityKey, rawIdentityKey, signWithIdentity, verifyIdentitySignature } from './ed25519.js';
 import { newKeyPair } from '../random/key-pair.js';
@@ -43,10 +43,9 @@ describe('a key of small order', () => {
   const neutralSignature = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)]);
   const neutralKey = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]);
 
-  it('verifies any message with OpenSSL, never with us', () => {
-    const jwk = { kty: 'OKP', crv: 'Ed25519', x: neutralKey.toString('base64url') };
-    const openssl = createPublicKey({ key: jwk, format: 'jwk' });
-    expect(verify(null, Buffer.from('anything'), openssl, neutralSignature)).toBe(true);
+  it('verifies nothing, though this signature holds for any message by the equation of RFC 8032', () => {
+    // OpenSSL 3.0 takes both; later ones refuse the key.
+    expect(isIdentityKey(neutralKey)).toBe(false);
     expect(verifyIdentitySignature(neutralKey, Buffer.from('anything'), neutralSignature)).toBe(false);
   });
 
