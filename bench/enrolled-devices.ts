@@ -6,7 +6,7 @@ import { makeCsr } from '../src/ca/csr-maker.js';
 import { verifyCsr } from '../src/ca/csr.js';
 import { DEFAULT_CERT_VALIDITY } from '../src/ca/issued-certificate.js';
 import { encodePem } from '../src/ca/pem.js';
-import { trustBundlePem } from '../src/ca/trust-bundle.js';
+import { trustBundlePem, type QuicRuntimeTlsMaterial } from '../src/ca/trust-bundle.js';
 import { openStore } from '../src/database/open-store.js';
 import type { Unit } from '../src/database/unit-of-work.js';
 import { deviceCertificate } from '../src/identity/device-identity.js';
@@ -30,11 +30,14 @@ export interface EnrolledDevice {
   readonly identity: { readonly chain: string; readonly key: string };
 }
 
-/** Makes a store as the service makes it, with `count` devices that have paired; `roots` is the bundle as PEM. */
+/**
+ * Makes a store as the service makes it, with `count` devices that have paired; `roots` is the bundle as PEM, `server` is
+ * for a server that is not the service.
+ */
 export async function makeStoreWithDevices(
   dataDir: string,
   count: number,
-): Promise<{ roots: string; devices: EnrolledDevice[] }> {
+): Promise<{ roots: string; devices: EnrolledDevice[]; server: QuicRuntimeTlsMaterial }> {
   const store = await openStore({ dataDir, masterKey: { kind: 'default-key-file' } });
   try {
     return await store.unitOfWork.run(async (unit) => {
@@ -42,7 +45,9 @@ export async function makeStoreWithDevices(
       const authority = await CertificateAuthority.createOrLoad(unit, { trustDomain, clock: systemClock });
       const devices: EnrolledDevice[] = [];
       while (devices.length < count) devices.push(await enrolOne(unit, authority));
-      return { roots: trustBundlePem(authority.trustBundle()), devices };
+      const order = { names: [], lifetimeMs: DEFAULT_CERT_VALIDITY };
+      const server = (await authority.issueControlPlaneCertificate(order)).material;
+      return { roots: trustBundlePem(authority.trustBundle()), devices, server };
     });
   } finally {
     await store.close();

@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Result[]>>> = {
   issuance: async () => (await import('./issuance.js')).benchIssuance(),
   handshake: async () => (await import('./handshake.js')).benchHandshake(),
   pairing: async () => (await import('./pairing.js')).benchPairing(),
+  quic: async () => (await import('./quic.js')).benchQuic(),
   registry: async () => (await import('./registry.js')).benchRegistry(),
   renewals: async () => (await import('./renewals.js')).benchRenewals(),
   revoke: async () => (await import('./revoke.js')).benchRevoke(),

@@ -43,13 +43,9 @@ export class BenchService {
     }
   }
 
-  /** CPU time that the process has used so far, microseconds, in steps of 10 ms; 0 where the system is not Linux. */
+  /** As {@link cpuUsOf}. */
   cpuUs(): number {
-    if (process.platform !== 'linux') return 0;
-    const stat = readFileSync(`/proc/${String(this.child.pid)}/stat`, 'utf8');
-    // proc(5): utime and stime are fields 14 and 15; the name, field 2, may hold spaces and ends with a bracket.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * US_PER_TICK;
+    return cpuUsOf(this.child);
   }
 
   async stop(): Promise<void> {
@@ -61,6 +57,15 @@ export class BenchService {
 }
 
 const US_PER_TICK = 10_000;
+
+/** CPU time that a process has used so far, microseconds, in steps of 10 ms; 0 where the system is not Linux. */
+export function cpuUsOf({ pid }: ChildProcess): number {
+  if (process.platform !== 'linux') return 0;
+  const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+  // proc(5): utime and stime are fields 14 and 15; the name, field 2, may hold spaces and ends with a bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * US_PER_TICK;
+}
 
 async function readyAt({ stdout }: ChildProcess): Promise<{ grpc: string; quic: string }> {
   if (stdout === null) throw new Error('the service has no stdout');
