@@ -1,4 +1,4 @@
-import type { DerReader} from './der.js';
+import type { DerReader } from './der.js';
 import { contextTag, DerError, openSequence, oidOf, booleanOf, smallIntegerOf } from './der.js';
 import { TAG, timeOf, unsignedOf, wholeBitsOf } from './der.js';
 

@@ -1,6 +1,6 @@
 import { verify } from 'node:crypto';
 import { malformed, type DomainError } from '../errors/domain-error.js';
-import type { DerReader} from './der.js';
+import type { DerReader } from './der.js';
 import { contextTag, DerError, openSequence, smallIntegerOf, TAG, wholeBitsOf } from './der.js';
 import { verifyOnPool } from './pool-verification.js';
 import {

@@ -10,6 +10,8 @@ export type HeldWork =
   | 'issuance'
   /** Certificates of our own doors. */
   | 'server_certificates'
+  /** Steps of a rotation of the CA, and forgetting what they have left: none of it can be taken back. */
+  | 'rotation'
   /** Removal of what is old enough. */
   | 'pruning';
 

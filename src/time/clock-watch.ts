@@ -19,7 +19,7 @@ const RECORD_LAG_MS = 60_000;
 const LOOK_EVERY_MS = 10_000;
 
 /** Pairing too: how long a code lives is by this clock. */
-const STOPS: readonly HeldWork[] = ['pairing', 'issuance', 'server_certificates', 'pruning'];
+const STOPS: readonly HeldWork[] = ['pairing', 'issuance', 'server_certificates', 'rotation', 'pruning'];
 
 export interface ClockWatchParts {
   readonly clock: Clock;

@@ -42,6 +42,8 @@ export interface Replica {
 /** Rotation on a real store, with a clock that stands still. */
 export class RotationWorld {
   readonly failures: unknown[] = [];
+  /** Something stops rotation. */
+  isHeldUp = false;
 
   private constructor(
     readonly temporary: TemporaryStore,
@@ -66,13 +68,15 @@ export class RotationWorld {
       return ensureFirstAdmin({ unitOfWork, committed, clock, dataDir, caKeyHash, random });
     };
     await ensureAdmin();
-    const rotation = new CaRotation({
+    let world: RotationWorld | undefined = undefined;
+    const rotation: CaRotation = new CaRotation({
       unitOfWork,
       committed,
       clock,
       random: systemRandomBytes,
       authority,
       publication,
+      isHeldUp: () => world?.isHeldUp === true,
       dependants: {
         lastLinkExpiry,
         endPinned: async (unit) => ({
@@ -90,7 +94,7 @@ export class RotationWorld {
       caKeyHash: () => authority.caKeyHash(),
       defaultEndpoint: () => 'localhost:7443',
     });
-    const world = new RotationWorld(temporary, clock, replica, rotation, codes);
+    world = new RotationWorld(temporary, clock, replica, rotation, codes);
     world.failures.push(...failures);
     return world;
   }

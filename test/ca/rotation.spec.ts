@@ -237,6 +237,11 @@ describe('the way from an old root', () => {
     world.clock.advance(1);
     await world.replica.certificates.refresh();
     expect(described(serverChain(), { A, B })).toEqual(['leaf of B', 'B']);
+    // A clock that is not believed must not decide that the grace is over.
+    world.isHeldUp = true;
+    expect(await world.rotation.forgetRetired()).toBe(0);
+    expect(await world.temporary.store.committed.secrets.list('ca/')).toHaveLength(2);
+    world.isHeldUp = false;
     expect(await world.rotation.forgetRetired()).toBe(1);
     expect(await states()).toEqual(['signing']);
     expect(await world.temporary.store.committed.secrets.list('ca/')).toHaveLength(1);

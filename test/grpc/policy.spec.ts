@@ -117,14 +117,15 @@ describe('the guard', () => {
 describe('work that is held', () => {
   it('is refused at the door: to devices as something to try again, to operators as something to mend', async () => {
     const door = await TestDoor.open();
-    door.holds.raise({ reason: 'TEST_HOLD', stops: ['pairing', 'issuance'], message: 'wait' });
+    door.holds.raise({ reason: 'TEST_HOLD', stops: ['pairing', 'issuance', 'rotation'], message: 'wait' });
     const path = (name: string): (typeof ownMethods)[number] =>
       ownMethods.find((method) => method.path.endsWith(`/${name}`))!;
     const codeOf = async (name: string): Promise<status> =>
       (await statusOfCall(door.controlPlane(), path(name), roleMetadata('admin'))).code;
     for (const name of ['Pair', 'Collect', 'Renew'])
       expect([name, await codeOf(name)]).toEqual([name, status.UNAVAILABLE]);
-    for (const name of ['CreatePairingCode', 'ApproveNodePairingRequest']) {
+    const rotation = ['PrepareRoot', 'ActivateRoot', 'RetireRoot', 'ReplaceCompromisedRoots'];
+    for (const name of ['CreatePairingCode', 'ApproveNodePairingRequest', ...rotation]) {
       expect([name, await codeOf(name)]).toEqual([name, status.FAILED_PRECONDITION]);
     }
     for (const name of ['GetStatus', 'RevokeDevice', 'RejectNodePairingRequest', 'ConfirmRestore']) {

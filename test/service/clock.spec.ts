@@ -125,6 +125,8 @@ describe('a clock that is set while devices renew', () => {
     expect(await remoteReason(operator.approveNodePairingRequest({ requestId }))).toEqual(refused);
     expect(await remoteReason(mintPin(operator))).toEqual(refused);
     expect(await remoteReason(operator.pruneStore({}))).toEqual(refused);
+    expect(await remoteReason(operator.prepareRoot({}))).toEqual(refused);
+    expect(await remoteReason(operator.replaceCompromisedRoots({ reason: 'x' }))).toEqual(refused);
     expect(await readiness()).toEqual([503, ['failed', 'CLOCK_JUMPED']]);
     expect((await operator.getClock()).clock).toMatchObject({ doubt: 'jumped' });
     expect(rows()).toEqual(before);

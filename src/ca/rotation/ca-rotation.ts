@@ -51,6 +51,8 @@ export interface CaRotationParts {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly authority: CertificateAuthority;
+  /** Whether something stops rotation at this moment. */
+  readonly isHeldUp: () => boolean;
   readonly publication: CaPublication;
   readonly dependants: RootDependants;
 }
@@ -154,8 +156,12 @@ export class CaRotation {
     return { ...ended, closedConnections, root: await this.shown(committed, root) };
   }
 
-  /** Forgets retired roots whose way nobody is shown any more, keys included. Returns how many. */
+  /**
+   * Forgets retired roots whose way nobody is shown any more, keys included. Returns how many; none while rotation is held
+   * up: a clock that is ahead must not take the way back from devices that are within their grace.
+   */
   async forgetRetired(): Promise<number> {
+    if (this.parts.isHeldUp()) return 0;
     const { unitOfWork, authority, clock, publication } = this.parts;
     const isOver = (root: Root): boolean =>
       (shownUntil(root, authority.returnGraceMs) ?? Number.POSITIVE_INFINITY) <= clock.now();

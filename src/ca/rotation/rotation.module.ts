@@ -64,13 +64,14 @@ export class RotationModule {
         },
         {
           provide: CaRotation,
-          inject: [CertificateAuthority, STORE, CLOCK, SETTINGS, CaPublication],
+          inject: [CertificateAuthority, STORE, CLOCK, SETTINGS, CaPublication, SERVICE_HOLDS],
           useFactory: (
             authority: CertificateAuthority,
             store: Store,
             clock: Clock,
             settings: Settings,
             publication: CaPublication,
+            holds: ServiceHolds,
           ): CaRotation =>
             new CaRotation({
               unitOfWork: store.unitOfWork,
@@ -80,6 +81,7 @@ export class RotationModule {
               authority,
               publication,
               dependants: dependantsOf(authority, store, clock, settings),
+              isHeldUp: () => holds.stopping('rotation') !== undefined,
             }),
         },
         {

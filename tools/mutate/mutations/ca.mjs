@@ -340,6 +340,12 @@ export const ca = [
   ]),
   ...inFile('src/ca/rotation/ca-rotation.ts', { rule: ROTATION, test: rotation }, [
     [
+      'a clock that is ahead takes the way back from devices',
+      'if (this.parts.isHeldUp()) return 0;',
+      '',
+      { only: 'then forgotten' },
+    ],
+    [
       'nothing is asked before a root is retired',
       '      requireUnused(await this.useOf(unit, root, now), now);\n',
       '',

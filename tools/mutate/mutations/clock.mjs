@@ -22,6 +22,11 @@ export const clock = [
   ]),
   ...inFile('src/time/clock-watch.ts', { rule: CLOCK, test: service }, [
     [
+      'the CA is rotated by a clock that is not believed',
+      "'server_certificates', 'rotation', 'pruning'",
+      "'server_certificates', 'pruning'",
+    ],
+    [
       'what a wrong clock audits counts',
       '    if (doubt !== undefined) return;\n    this.highestMs',
       '    this.highestMs',
