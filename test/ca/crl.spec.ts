@@ -8,6 +8,7 @@ import { CertificateAuthority } from '../../src/ca/certificate-authority.js';
 import { markRevoked, recordIssued } from '../../src/ca/certificate-index.js';
 import { parseCrl, readCrlEntries } from '../../src/ca/crl/crl-parser.js';
 import { CrlPublisher } from '../../src/ca/crl/crl-publisher.js';
+import { IssuerCrl } from '../../src/ca/crl/issuer-crl.js';
 import { signCrl } from '../../src/ca/crl/crl-signing.js';
 import type { IssuedCertificate } from '../../src/ca/issued-certificate.js';
 import type { Issuer } from '../../src/ca/issuer.js';
@@ -255,6 +256,35 @@ describe('the revocation list of a CA key', () => {
     await expect(current()).rejects.toBe(refusal);
     refusal = undefined;
     expect(await listed()).toEqual([gone.serial]);
+  });
+
+  it('that cannot be made is not tried again each time that somebody asks', async () => {
+    const [issuer] = authority.issuers();
+    const [stranger] = (await TestCa.create()).authority.issuers();
+    const { unitOfWork, committed } = directory.store;
+    let tried = 0;
+    const list = new IssuerCrl(
+      { ...issuer!, signingKey: stranger!.signingKey },
+      {
+        unitOfWork: {
+          run: (work) => {
+            tried += 1;
+            return unitOfWork.run(work);
+          },
+        },
+        committed,
+        clock,
+        lifetimeMs: LIFETIME,
+        requireSigning: () => undefined,
+        onFailure: (error) => failures.push(error),
+      },
+    );
+    for (let asked = 0; asked < 5; asked += 1)
+      await expect(list.current()).rejects.toMatchObject({ reason: 'CRL_CHECK' });
+    expect(tried).toBe(1);
+    clock.advance(10_000);
+    await expect(list.current()).rejects.toMatchObject({ reason: 'CRL_CHECK' });
+    expect(tried).toBe(2);
   });
 
   it('is only there for keys of this CA', async () => {

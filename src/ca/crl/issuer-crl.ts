@@ -38,7 +38,7 @@ interface Held extends PublishedCrl {
 
 /** A list is made anew four times in its life, so that the last one is far from its end when the service is away. */
 const LISTS_PER_LIFE = 4;
-/** After a failure what still holds is served for so long before it is tried again, milliseconds. */
+/** After a failure it is not tried again for so long, milliseconds: whoever asks could make it work and fail at will. */
 const RETRY_AFTER_MS = 10_000;
 
 /**
@@ -49,6 +49,7 @@ export class IssuerCrl {
   #held: Held | undefined;
   #building: Promise<Held> | undefined;
   #retryAt = -Infinity;
+  #failure: { readonly error: unknown; readonly until: number } | undefined;
 
   constructor(
     private readonly issuer: Issuer,
@@ -101,17 +102,29 @@ export class IssuerCrl {
 
   /** Those who ask at the same time share the work. */
   #build(): Promise<Held> {
-    this.#building ??= this.#sign().finally(() => {
+    this.#building ??= this.#signUnlessFailed().finally(() => {
       this.#building = undefined;
     });
     return this.#building;
   }
 
+  /** What stands against signing costs nothing to ask; what was tried and failed is told again for a while. */
+  async #signUnlessFailed(): Promise<Held> {
+    const { clock, requireSigning } = this.parts;
+    requireSigning();
+    if (this.#failure !== undefined && clock.monotonic() < this.#failure.until) throw this.#failure.error;
+    try {
+      return await this.#sign();
+    } catch (error) {
+      this.#failure = { error, until: clock.monotonic() + RETRY_AFTER_MS };
+      throw error;
+    }
+  }
+
   /** 1. number and end, in one unit  2. what is listed  3. sign and check  4. let it out */
   async #sign(): Promise<Held> {
-    const { unitOfWork, clock, lifetimeMs, requireSigning } = this.parts;
+    const { unitOfWork, clock, lifetimeMs } = this.parts;
     const { keyId } = this.issuer;
-    requireSigning();
     const now = clock.now();
     const monotonic = clock.monotonic();
     const { number, through } = await unitOfWork.run(async (unit) => ({

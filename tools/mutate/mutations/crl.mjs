@@ -9,6 +9,17 @@ const services = 'test/pairing/pairing-services.spec.ts';
 
 /** Revocation lists. */
 export const crl = [
+  ...inFile(
+    'src/ca/crl/issuer-crl.ts',
+    { rule: 'DESIGN §9.6', test: 'test/ca/crl.spec.ts', only: 'cannot be made' },
+    [
+      [
+        'strangers make the service work for a list that cannot be made',
+        'if (this.#failure !== undefined && clock.monotonic() < this.#failure.until) throw this.#failure.error;',
+        '',
+      ],
+    ],
+  ),
   ...inFile('src/ca/crl/crl-signing.ts', { rule: OUTPUT, test: lists }, [
     [
       'a list with other times is let out',
