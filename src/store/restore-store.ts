@@ -154,7 +154,8 @@ async function restoreWith(
     const { tables } = reader;
     const committed = { tables, secrets: new SqlSecretReader(tables, sealer) };
     const findings = await findingsOf(verifyRecords(new SqlSealedRecords(tables), sealer));
-    const trust = await trustOf(new AuditLog(committed, backup.storeId));
+    const ofThis = <T>(work: () => Promise<T>): Promise<T> => ofBackup(options.backup, work);
+    const trust = await ofThis(() => trustOf(new AuditLog(committed, backup.storeId)));
     const laterEpoch = (await options.readLater?.(trust)) ?? 0;
     const now = options.clock.now();
     const epoch = Math.max(now, backup.epoch + 1, laterEpoch + 1);
@@ -165,7 +166,7 @@ async function restoreWith(
       clock: options.clock,
       health: database.health,
       epoch,
-      chainEnd: await readChainEnd(reader),
+      chainEnd: await ofThis(() => readChainEnd(reader)),
       unitTimeLimitMs: UNIT_LIMIT_MS,
     });
     const restore: RestoreRecord = {
@@ -175,7 +176,7 @@ async function restoreWith(
       confirmedAt: null,
       confirmedBy: null,
     };
-    const dropped = await unitOfWork.run((unit) => beginNewEpoch(unit, restore));
+    const dropped = await ofThis(() => unitOfWork.run((unit) => beginNewEpoch(unit, restore)));
     await unitOfWork.close();
     return { backup, epoch, restore, findings, ...dropped };
   } finally {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import BetterSqlite3 from 'better-sqlite3';
 import type { Store } from '../../src/database/open-store.js';
 import { openStore } from '../../src/database/open-store.js';
 import { encodeJsonRecord } from '../../src/secret-store/json-record.js';
@@ -156,6 +157,16 @@ describe('restore', () => {
     }
     await restore();
     expect(await readdir(dataDir)).toEqual(['palyra.db', 'palyra.lock', 'store.key']);
+  });
+
+  it('says that the backup is damaged when the record of its audit key does not open', async () => {
+    const damaged = join(scene.directory, 'no-audit-key.db');
+    await copyFile(scene.backup, damaged);
+    const database = new BetterSqlite3(damaged);
+    database.prepare(`UPDATE "secret" SET "record" = zeroblob(100) WHERE "name" = 'audit-key'`).run();
+    database.close();
+    await expect(restore({ backup: damaged })).rejects.toMatchObject({ reason: 'BACKUP_DAMAGED' });
+    expect(await left()).toEqual(['store.key']);
   });
 
   it('finds a backup that was cut, changed or put together wrongly, or restores what still is a whole store', async () => {
