@@ -1,9 +1,10 @@
-import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import type { LogLevel } from '../config/slices.js';
 import { LineBuffer, type LineSink } from './line-buffer.js';
-import { REDACTED, REDACTED_PATHS, redactText } from './redaction.js';
+import { redactText, withoutSecrets } from './redaction.js';
 
-export type { Logger };
+/** Without what pino binds to all lines of a child: those fields go past the redaction. */
+export type Logger = Pick<pino.Logger, 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'>;
 
 export interface LoggerOptions {
   readonly level: LogLevel;
@@ -29,9 +30,9 @@ export function createLogger(options: LoggerOptions): Logger {
       level: options.level,
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: REDACTED_PATHS, censor: REDACTED },
-      serializers: { err: stdSerializers.errWithCause },
+      formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
+      // Errors were made plain by `withoutSecrets`; pino would take what it made of them for errors again.
+      serializers: { err: (plain: unknown) => plain },
     },
     destination,
   );

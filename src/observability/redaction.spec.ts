@@ -63,6 +63,30 @@ describe('redaction', () => {
     },
   );
 
+  it('looks into lists, errors and what makes its own JSON', () => {
+    const secret = { token: 'plain-value' };
+    const lines = logged((logger) => {
+      logger.info({ list: [secret, [secret]], own: { toJSON: () => secret } });
+      logger.error({
+        err: Object.assign(new Error('outer'), secret),
+        other: Object.assign(new Error(), secret),
+      });
+      logger.error({ err: new Error('outer', { cause: Object.assign(new Error('inner'), secret) }) });
+    });
+    expect(lines.match(/\[redacted\]/g)).toHaveLength(6);
+    expect(lines).not.toContain('plain-value');
+  });
+
+  it('ends at a cycle, and writes what stands before it', () => {
+    const cyclic: Record<string, unknown> = { name: 'before' };
+    cyclic['self'] = cyclic;
+    expect(
+      logged((logger) => {
+        logger.info(cyclic);
+      }),
+    ).toContain('before');
+  });
+
   it('leaves fingerprints, device ids and times alone', () => {
     const text = `device/01K9ZAYT3M4V5W6X7Y8Z9ABCDE ${'ab'.repeat(32)} 2026-05-28T20:26:40.000Z`;
     expect(redactText(text)).toBe(text);

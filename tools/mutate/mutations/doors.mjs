@@ -250,7 +250,12 @@ export const grpcAndHttp = [
       '  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\\s\\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, REDACTED],\n',
       '',
     ],
-    ['the fields of secrets are logged', '[key, `*.${key}`, `*.*.${key}`]', '[`unlikely.${key}`]'],
+    ['the fields of secrets are logged', 'SECRET_KEYS.has(key) ? REDACTED : ', ''],
+    [
+      'errors are logged as they are',
+      'censored(stdSerializers.errWithCause(value), levels)',
+      'stdSerializers.errWithCause(value)',
+    ],
   ]),
   ...inFile('src/observability/logger.ts', { rule: SECRETS, test: redaction }, [
     ['lines go out as they are', 'const redacted = redactText(line);', 'const redacted = line;'],
