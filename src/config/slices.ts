@@ -307,7 +307,13 @@ export const renewalSettings = {
     'renewal_refusals_per_minute_per_address',
     count(1, 1_000_000),
     '30',
-    'Refused renewals a minute from one address (IPv6: one /64); further ones are put off',
+    'Refused renewals a minute from one address (IPv6: one /64), over QUIC from one device; further ones are put off',
+  ),
+  newPerHourPerDevice: setting(
+    'renewals_per_hour_per_device',
+    count(1, 1_000_000),
+    '60',
+    'New certificates an hour for one device; further renewals are put off',
   ),
 };
 

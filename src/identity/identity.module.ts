@@ -11,6 +11,7 @@ import { DevicesController } from './devices.controller.js';
 import { IdentityManager } from './identity-manager.js';
 import { NodeRenewalController } from './node-renewal.controller.js';
 import { RefusalLimits } from './refusal-limits.js';
+import { RenewalAllowance } from './renewal-allowance.js';
 import { Renewals } from './renewals.js';
 
 /** The registry of devices, and the renewal of their certificates. */
@@ -64,6 +65,7 @@ import { Renewals } from './renewals.js';
           authority,
           connections,
           limits: new RefusalLimits(renewal.refusalsPerMinutePerAddress, clock),
+          allowance: new RenewalAllowance(renewal.newPerHourPerDevice, cluster.certValidity, clock),
           policy: {
             returnGraceMs: renewal.returnGrace,
             onConflict: renewal.onConflict,

@@ -7,6 +7,7 @@ import type { QuicContext } from '../quic/quic-context.js';
 import { QUIC } from '../quic/transport-id.js';
 import { type TrustBundleMessage, trustBundleMessage } from '../quic/trust-bundle-message.js';
 import { STORE_TIME, type StoreTimeSource } from '../runtime.js';
+import { deviceRecordName } from './identity-record.js';
 import { readRenewParams } from './node-renewal-params.js';
 import { Renewals } from './renewals.js';
 
@@ -31,7 +32,13 @@ export class NodeRenewalController {
   @MessagePattern('node.renew', QUIC)
   async renew(@Payload() params: JsonObject, @Ctx() context: QuicContext): Promise<RenewedMessage> {
     const request = readRenewParams(params, context.deviceId);
-    const { chain, issuedAt, expiresAt } = await this.renewals.renew(request, context.remoteAddress);
+    // The device has proved itself: what strangers behind the same address were refused does not count against it.
+    const refusedAs = deviceRecordName(context.deviceId);
+    const { chain, issuedAt, expiresAt } = await this.renewals.renew(
+      request,
+      context.remoteAddress,
+      refusedAs,
+    );
     return {
       certificate_chain: chain.map(toBase64),
       trust_bundle: this.bundle(),

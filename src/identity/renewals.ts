@@ -5,6 +5,7 @@ import type { IssuedCertificate } from '../ca/issued-certificate.js';
 import type { CommittedReader, Unit, UnitOfWork } from '../database/unit-of-work.js';
 import { DomainError, type ErrorKind, wrongState } from '../errors/domain-error.js';
 import type { NodeConnections } from '../quic/node-connections.js';
+import { newKeyPair } from '../random/key-pair.js';
 import type { Clock } from '../time/clock.js';
 import { withNewCertificate } from './certificate-succession.js';
 import { type DeviceIdentity, deviceCertificate } from './device-identity.js';
@@ -12,6 +13,7 @@ import { rawIdentityKey } from './ed25519.js';
 import { certificatesOf, isKeyOfAnother, readIdentity, writeIdentity } from './enrolment.js';
 import { deviceRecordName } from './identity-record.js';
 import type { RefusalLimits } from './refusal-limits.js';
+import type { RenewalAllowance } from './renewal-allowance.js';
 import {
   type AuthenticRenewal,
   type RenewalInput,
@@ -25,7 +27,6 @@ import {
   type RenewalRefusal,
   decideRenewal,
 } from './renewal-rule.js';
-import { newKeyPair } from '../random/key-pair.js';
 
 export interface RenewalsParts {
   readonly unitOfWork: UnitOfWork;
@@ -34,6 +35,7 @@ export interface RenewalsParts {
   readonly authority: CertificateAuthority;
   readonly connections: NodeConnections;
   readonly limits: RefusalLimits;
+  readonly allowance: RenewalAllowance;
   readonly policy: RenewalPolicy;
   /** Life of a device certificate, milliseconds. */
   readonly certificateLifetimeMs: number;
@@ -49,7 +51,13 @@ export interface RenewedCertificate {
 
 /** What one unit of work has made of a request. */
 type Outcome =
-  | { readonly kind: 'certificate'; readonly issued: IssuedCertificate; readonly identity: DeviceIdentity }
+  | {
+      readonly kind: 'certificate';
+      readonly issued: IssuedCertificate;
+      readonly identity: DeviceIdentity;
+      /** Whether it was issued just now, and not before. */
+      readonly isNew: boolean;
+    }
   | { readonly kind: 'conflict'; readonly action: ConflictAction };
 
 /** Renewal and return (DESIGN §7): a new certificate on the word of the identity key, whichever door it came by. */
@@ -60,17 +68,18 @@ export class Renewals {
   constructor(private readonly parts: RenewalsParts) {}
 
   /**
-   * Form → signature → rule → sign → record → audit → commit, and only then the answer. Throws `exhausted`
-   * (TOO_MANY_REFUSALS), `malformed` (form; the PKCS#10 request, once the signature held), `unauthenticated`
+   * Form → signature → rule → sign → record → audit → commit, and only then the answer. `source` is the address, for the
+   * audit log; `refusedAs` is what refusals are counted for. Throws `exhausted` (TOO_MANY_REFUSALS, or TOO_MANY_RENEWALS
+   * of the device itself), `malformed` (form; the PKCS#10 request, once the signature held), `unauthenticated`
    * RENEWAL_REFUSED, or `wrong_state` with RENEWAL_CONFLICT, DEVICE_SUSPENDED, RENEWAL_TOO_LATE or KEY_IN_USE. A conflict
    * is committed although its call is refused.
    */
-  async renew(input: RenewalInput, source: string): Promise<RenewedCertificate> {
-    this.parts.limits.require(source);
+  async renew(input: RenewalInput, source: string, refusedAs = source): Promise<RenewedCertificate> {
+    this.parts.limits.require(refusedAs);
     try {
       return await this.answer(parseRenewalRequest(input), source);
     } catch (error) {
-      if (isRefusal(error)) this.parts.limits.refused(source);
+      if (isRefusal(error)) this.parts.limits.refused(refusedAs);
       throw error;
     }
   }
@@ -83,6 +92,7 @@ export class Renewals {
       if (outcome.action === 'suspend') connections.closeDevice(renewal.deviceId, 'suspended');
       throw conflictError(outcome.action);
     }
+    if (outcome.isNew) this.parts.allowance.spend(renewal.deviceId);
     connections.closeOthers(renewal.deviceId, certificatesOf(outcome.identity), 'superseded');
     const { der, issuerKeyId, issuedAt, expiresAt } = outcome.issued;
     return { chain: this.parts.authority.chainOf(der, issuerKeyId), issuedAt, expiresAt };
@@ -124,7 +134,7 @@ export class Renewals {
         const issued = await findIssued(unit, decision.certificate.fingerprint);
         // Gone from the index, or of a root that is not trusted any more: the sealed record vouches for its key all the same.
         if (issued !== undefined && this.parts.authority.trusts(issued.issuerKeyId))
-          return { kind: 'certificate', issued, identity };
+          return { kind: 'certificate', issued, identity, isNew: false };
         return this.issue(unit, identity, renewal, { source, returning: false });
       }
       case 'issue':
@@ -139,6 +149,7 @@ export class Renewals {
     { source, returning }: { readonly source: string; readonly returning: boolean },
   ): Promise<Outcome> {
     const { deviceId, csr, parent } = renewal;
+    this.parts.allowance.require(deviceId);
     const lifetimeMs = this.parts.certificateLifetimeMs;
     const signed = await this.parts.authority.issueDeviceCertificate({ deviceId, csr, lifetimeMs });
     const issued = await recordIssued(unit, signed);
@@ -147,7 +158,7 @@ export class Renewals {
     const subject = deviceRecordName(deviceId);
     const details = { certificate: issued.fingerprint, parent, returned: returning };
     unit.audit.append({ actor: subject, source, action: 'device.renewed', subject, details });
-    return { kind: 'certificate', issued, identity };
+    return { kind: 'certificate', issued, identity, isNew: true };
   }
 }
 

@@ -224,6 +224,22 @@ describe('a renewal by somebody else', () => {
   });
 });
 
+describe('a device that asks for ever more certificates', () => {
+  it('is put off, and gets the same again as before', async () => {
+    renewals = renewalsOf(world, { newPerHour: 2 });
+    await device.renew(world, renewals);
+    const lost = await device.renew(world, renewals, true);
+    expect(await device.renew(world, renewals)).toEqual(lost);
+    expect(await refusal(device.renew(world, renewals))).toMatchObject({
+      kind: 'exhausted',
+      reason: 'TOO_MANY_RENEWALS',
+      retryAfterMs: 30 * MINUTE_MS,
+    });
+    world.clock.advance(30 * MINUTE_MS);
+    await device.renew(world, renewals);
+  });
+});
+
 describe('two copies of a device', () => {
   it.each(['the device', 'the copy'])('are seen, the device is suspended: %s moves first', async (first) => {
     const copy = device.clone();

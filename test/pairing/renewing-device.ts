@@ -8,6 +8,7 @@ import { deviceCertificate } from '../../src/identity/device-identity.js';
 import { rawIdentityKey } from '../../src/identity/ed25519.js';
 import { enrolDevice } from '../../src/identity/enrolment.js';
 import { RefusalLimits } from '../../src/identity/refusal-limits.js';
+import { RenewalAllowance } from '../../src/identity/renewal-allowance.js';
 import { type RenewalInput, signRenewal } from '../../src/identity/renewal-request.js';
 import type { RenewalPolicy } from '../../src/identity/renewal-rule.js';
 import { type RenewedCertificate, Renewals } from '../../src/identity/renewals.js';
@@ -19,6 +20,7 @@ export const DEVICE_ADDRESS = '198.51.100.7';
 export interface RenewalOptions {
   readonly policy?: Partial<RenewalPolicy>;
   readonly refusalsPerMinute?: number;
+  readonly newPerHour?: number;
 }
 
 /** Renewals on the store, CA and clock of a world. */
@@ -32,6 +34,7 @@ export function renewalsOf(world: PairingWorld, options: RenewalOptions = {}): R
     authority,
     connections,
     limits: new RefusalLimits(options.refusalsPerMinute ?? 1e6, clock),
+    allowance: new RenewalAllowance(options.newPerHour ?? 1e6, DEFAULT_CERT_VALIDITY, clock),
     policy: { returnGraceMs: 30 * DAY_MS, onConflict: 'suspend', restoredAt: null, ...options.policy },
     certificateLifetimeMs: DEFAULT_CERT_VALIDITY,
   });

@@ -13,7 +13,9 @@ import {
   writeRenewal,
 } from '../../src/client/device/device-records.js';
 import { newCertificateKey } from '../../src/client/device/device-keys.js';
+import { callRenew } from '../../src/client/device/renew-call.js';
 import { renewDevice } from '../../src/client/device/renewal.js';
+import { openBundleChannel } from '../../src/client/grpc/bundle-channel.js';
 import { requireEndpoint } from '../../src/client/grpc/endpoint.js';
 import { OperatorClient } from '../../src/client/operator-client.js';
 import { operatorCredential } from '../../src/client/operator-credential.js';
@@ -42,6 +44,7 @@ describe('node RPC', () => {
       PALYRA_SHUTDOWN_GRACE: '200ms',
       PALYRA_QUIC_LINGER: '100ms',
       PALYRA_QUIC_OVERLAP: '2s',
+      PALYRA_RENEWAL_REFUSALS_PER_MINUTE_PER_ADDRESS: '10',
     };
     const logger = createLogger({ level: 'fatal', format: 'json', sink: { write: () => undefined } });
     service = await startService(parseSettings({ environment }).settings, { logger });
@@ -196,6 +199,17 @@ describe('node RPC', () => {
     expect(reasonOf(failure)).toBe('SUSPENDED');
     expect((await client.closed).code).toBe(6);
     expect(reasonOf(await failureOf(renew(device)))).toBe('DEVICE_SUSPENDED');
+  });
+
+  it('renews although strangers behind the same address are put off', async () => {
+    const device = await newDevice();
+    const { deviceId, cluster } = device.paired;
+    const target = await openBundleChannel(requireEndpoint(service.grpcAddress), cluster);
+    const forged = { deviceId, parent: Buffer.alloc(32), csr: Buffer.alloc(1), signature: Buffer.alloc(64) };
+    const ask = (): Promise<unknown> => callRenew(target, forged, new AbortController().signal);
+    for (let i = 0; i < 10; i++) await failureOf(ask());
+    expect(reasonOf(await failureOf(ask()))).toBe('TOO_MANY_REFUSALS');
+    await renew(device);
   });
 
   it('tells the roots in force', async () => {

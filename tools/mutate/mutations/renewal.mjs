@@ -36,6 +36,18 @@ export const renewal = [
       'if (error === null) resolve(true);',
     ],
   ]),
+  ...inFile(
+    'src/identity/node-renewal.controller.ts',
+    { rule: RENEWAL, test: 'test/service/node-rpc.spec.ts' },
+    [
+      [
+        'strangers behind the same address keep a device from renewing over QUIC',
+        'const refusedAs = deviceRecordName(context.deviceId);',
+        'const refusedAs = context.remoteAddress;',
+        { only: 'strangers behind' },
+      ],
+    ],
+  ),
   ...inFile('src/identity/node-renewal-params.ts', { rule: RENEWAL, test: 'test/service/node-rpc.spec.ts' }, [
     [
       'a connection renews the certificate of another device',
@@ -124,9 +136,21 @@ export const renewal = [
     ],
     [
       'refused renewals are not counted',
-      '      if (isRefusal(error)) this.parts.limits.refused(source);\n',
+      '      if (isRefusal(error)) this.parts.limits.refused(refusedAs);\n',
       '',
       { rule: 'docs/security.md, Limits', only: 'somebody else' },
+    ],
+    [
+      'a device is given any number of certificates',
+      '    this.parts.allowance.require(deviceId);\n',
+      '',
+      { rule: 'docs/protocol.md, Renewal', only: 'ever more certificates' },
+    ],
+    [
+      'certificates given are not counted',
+      '    if (outcome.isNew) this.parts.allowance.spend(renewal.deviceId);\n',
+      '',
+      { rule: 'docs/protocol.md, Renewal', only: 'ever more certificates' },
     ],
   ]),
   ...inFile('src/identity/enrolment.ts', { rule: RENEWAL, test: services }, [
