@@ -204,7 +204,7 @@ describe('node RPC', () => {
   it('renews although strangers behind the same address are put off', async () => {
     const device = await newDevice();
     const { deviceId, cluster } = device.paired;
-    const target = await openBundleChannel(requireEndpoint(service.grpcAddress), cluster);
+    const target = openBundleChannel(requireEndpoint(service.grpcAddress), cluster);
     const forged = { deviceId, parent: Buffer.alloc(32), csr: Buffer.alloc(1), signature: Buffer.alloc(64) };
     const ask = (): Promise<unknown> => callRenew(target, forged, new AbortController().signal);
     for (let i = 0; i < 10; i++) await failureOf(ask());
