@@ -12,6 +12,7 @@ import type { SealedRow } from '../secret-store/sql-sealed-records.js';
 import { DATABASE_FILE, databaseExists } from './open-store.js';
 import { ProcessLock } from './process-lock.js';
 import { mapStorageErrors } from './storage-error.js';
+import { requireTablesOnly } from './schema-check.js';
 import { requireIntegrity } from './store-copy.js';
 import { openStoreKeys, readStoreRow, storeDamaged } from './store-keys.js';
 
@@ -66,6 +67,7 @@ async function* verifyAll(
 ): AsyncGenerator<VerificationItem, void, undefined> {
   let isDamaged = await isCorrupt(() => {
     requireIntegrity(connection);
+    requireTablesOnly(connection);
   });
   let records = 0;
   let failed = 0;

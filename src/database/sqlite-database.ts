@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { EntityManager, MigrationInterface } from 'typeorm';
 import { DomainError } from '../errors/domain-error.js';
 import { guardedManager, refuseTransaction } from './guarded-manager.js';
+import { requireTablesOnly } from './schema-check.js';
 import { mapStorageErrors, storeClosed } from './storage-error.js';
 import { StorageHealth } from './storage-health.js';
 
@@ -37,7 +38,7 @@ export class SqliteDatabase {
     private readonly schema: DatabaseSchema,
   ) {}
 
-  /** The file must be there already (it may be empty), so that its mode is known. */
+  /** The file must be there already (it may be empty), so that its mode is known. Throws `STORE_DAMAGED` for one with triggers. */
   static async open(path: string, schema: DatabaseSchema): Promise<SqliteDatabase> {
     let connection: Database | undefined;
     const writer = new DataSource({
@@ -54,6 +55,7 @@ export class SqliteDatabase {
     });
     try {
       await mapStorageErrors(() => writer.initialize());
+      if (connection !== undefined) requireTablesOnly(connection);
     } catch (error) {
       connection?.close();
       throw error;

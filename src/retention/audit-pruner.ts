@@ -100,7 +100,7 @@ export class AuditPruner implements Pruner {
   }
 
   private pathOf(first: AuditEntry, last: AuditEntry): string {
-    return join(this.parts.directory, segmentFileName(first.sequence, last.sequence));
+    return join(this.parts.directory, segmentFileName(first, last));
   }
 
   private async remove(first: AuditEntry, last: AuditEntry, mayGoOn: () => boolean): Promise<number> {
@@ -122,7 +122,7 @@ export class AuditPruner implements Pruner {
           action: 'audit.segment_exported',
           subject: 'audit',
           details: {
-            file: segmentFileName(first.sequence, last.sequence),
+            file: segmentFileName(first, last),
             first: first.sequence,
             last: last.sequence,
             hash: last.hash.toString('hex'),

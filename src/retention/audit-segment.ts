@@ -9,11 +9,18 @@ import { DomainError } from '../errors/domain-error.js';
 /** Digits of a sequence in a file name, so that names sort as their segments do. */
 const DIGITS = 12;
 
-/** `audit-000000000001-000000010000.jsonl`: the sequences of its first and last entry. */
-export function segmentFileName(first: number, last: number): string {
-  const [from, to] = [first, last].map((sequence) => String(sequence).padStart(DIGITS, '0'));
-  return `audit-${String(from)}-${String(to)}.jsonl`;
+/**
+ * `audit-1764000000000-000000000001-000000010000.jsonl`: the epoch of its last entry, the sequences of its first and last.
+ * With the epoch, what a restored store writes never takes the place of what the lost one has written.
+ */
+export function segmentFileName(first: Place, last: Place): string {
+  const [epoch, from, to] = [last.epoch, first.sequence, last.sequence].map(padded);
+  return `audit-${String(epoch)}-${String(from)}-${String(to)}.jsonl`;
 }
+
+type Place = Pick<AuditEntry, 'epoch' | 'sequence'>;
+
+const padded = (number: number): string => String(number).padStart(DIGITS, '0');
 
 /** What `palyra audit export` writes: the entries in order, their signed head last. */
 export function segmentText(entries: readonly AuditEntry[], head: SignedAuditHead): string {

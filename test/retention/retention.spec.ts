@@ -143,7 +143,7 @@ describe('old audit entries', () => {
     expect(await pruner.prune(world.clock.now(), always)).toBe(old);
 
     const names = (await readdir(directory())).sort();
-    expect(names[0]).toBe('audit-000000000001-000000000005.jsonl');
+    expect(names[0]).toBe(`audit-${all.entries[0]!.epoch}-000000000001-000000000005.jsonl`);
     const segments = await Promise.all(names.map(readSegment));
     expect(segments.flatMap(({ entries }) => entries)).toEqual(all.entries);
     const left = await rest();

@@ -241,6 +241,11 @@ describe('the database', () => {
     ['an audit log without its last entry', 'DELETE FROM "audit_entry" WHERE "sequence" = 1'],
     ['an audit log without its head', 'DELETE FROM "audit_head"'],
     ['an audit head of another hash', `UPDATE "audit_head" SET "hash" = zeroblob(32)`],
+    [
+      'a trigger that puts back what is deleted',
+      `CREATE TRIGGER "undo" AFTER DELETE ON "secret" BEGIN
+         INSERT INTO "secret" ("name", "record") VALUES (OLD."name", OLD."record"); END`,
+    ],
     ["half of scrypt's parameters", 'UPDATE "store" SET "scrypt_n" = 32768'],
   ])('says of %s that it is damaged, and leaves it as it is', async (_what, damage) => {
     await makeStore();

@@ -169,6 +169,24 @@ describe('restore', () => {
     expect(await left()).toEqual(['store.key']);
   });
 
+  it.each([
+    [
+      'a trigger that puts back what is deleted',
+      `CREATE TRIGGER "undo" AFTER DELETE ON "secret" BEGIN
+         INSERT INTO "secret" ("name", "record") VALUES (OLD."name", OLD."record"); END`,
+    ],
+    ['a view', 'CREATE VIEW "devices" AS SELECT * FROM "secret"'],
+    ['a virtual table', 'CREATE VIRTUAL TABLE "search" USING fts5("text")'],
+  ])('restores no backup that somebody has given %s', async (_what, sql) => {
+    const changed = join(scene.directory, 'changed.db');
+    await copyFile(scene.backup, changed);
+    const database = new BetterSqlite3(changed);
+    database.exec(sql);
+    database.close();
+    await expect(restore({ backup: changed })).rejects.toMatchObject({ reason: 'BACKUP_DAMAGED' });
+    expect(await left()).toEqual(['store.key']);
+  });
+
   it('finds a backup that was cut, changed or put together wrongly, or restores what still is a whole store', async () => {
     const many = rounds(20, 1_000);
     const seed = announcedSeed('damaged backups', many);

@@ -229,6 +229,12 @@ export const store = [
     ['readers can write', '      readonly: true,\n', ''],
     ['a store of a later version is opened', '    this.requireKnownMigrations();\n', ''],
     ['a reader may hold a transaction', '      refuseTransaction(sql);\n', ''],
+    [
+      'a store may hold triggers',
+      '      if (connection !== undefined) requireTablesOnly(connection);\n',
+      '',
+      { only: 'a trigger' },
+    ],
   ]),
   ...inFile('src/database/sqlite-unit-of-work.ts', { rule: UNIT, test: unitOfWork }, [
     ['a unit that fails is not undone', '      this.#statements.rollbackToSavepoint.run();\n', ''],
