@@ -10,7 +10,7 @@ import type { Caller, OperatorAuthenticator } from '../operators/caller.js';
 import { unmapped } from '../network/network-address.js';
 import { identifyCaller, rememberProof } from './caller-of-call.js';
 import type { PeerAddress } from './connection-gate.js';
-import type { ProvenAs } from './connection-places.js';
+import type { Proof } from './connection-places.js';
 import type { FailureLog } from './failure-log.js';
 import { UnreadableRequest } from './message-rules.js';
 import { toStatus } from './status.js';
@@ -52,7 +52,7 @@ export function measureCalls(observer: CallObserver): ServerInterceptor {
 }
 
 /** Where the door learns that somebody has shown itself on a connection, which then keeps its place. */
-export type ProveConnection = (peer: PeerAddress, as: ProvenAs) => void;
+export type ProveConnection = (peer: PeerAddress, proof: Proof) => void;
 
 /** Decides who calls, before a byte of the request is read, on every RPC of the server, the libraries' included. */
 export function identifyCallers(
@@ -66,9 +66,9 @@ export function identifyCallers(
         identify(metadata, call, operators).then(
           (caller) => {
             const peer = call.getConnectionInfo();
-            if (caller.kind === 'operator') prove(peer, 'operator');
-            rememberProof(metadata, () => {
-              prove(peer, 'device');
+            if (caller.kind === 'operator') prove(peer, { kind: 'operator' });
+            rememberProof(metadata, (id) => {
+              prove(peer, { kind: 'device', id });
             });
             next(metadata);
           },

@@ -29,16 +29,19 @@ export function isGrpcCall(value: unknown): value is GrpcCall {
 /** grpc-js hands the same metadata object to interceptors, guards and handlers of a call, and to nobody else. */
 const callers = new WeakMap<Metadata, Caller>();
 
-const proofs = new WeakMap<Metadata, () => void>();
+const proofs = new WeakMap<Metadata, (id: string) => void>();
 
 /** What is to happen once the caller has proved itself by what the call carries. */
-export function rememberProof(metadata: Metadata, proved: () => void): void {
+export function rememberProof(metadata: Metadata, proved: (id: string) => void): void {
   proofs.set(metadata, proved);
 }
 
-/** The caller, without a credential, has shown by what its call carries that it is a device of this cluster. */
-export function deviceProved(call: IdentifiedCall): void {
-  proofs.get(call.metadata)?.();
+/**
+ * The caller, without a credential, has shown by what its call carries that it is a device of this cluster; `id` is the
+ * device's, or that of its request.
+ */
+export function deviceProved(call: IdentifiedCall, id: string): void {
+  proofs.get(call.metadata)?.(id);
 }
 
 /** Who makes this call. Every call that reaches a handler has been identified; anything else is a fault of ours. */

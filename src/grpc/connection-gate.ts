@@ -1,11 +1,6 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { type HostPort, sourceOf } from '../network/network-address.js';
-import {
-  type ConnectionLimits,
-  ConnectionPlaces,
-  type GateBound,
-  type ProvenAs,
-} from './connection-places.js';
+import { type ConnectionLimits, ConnectionPlaces, type GateBound, type Proof } from './connection-places.js';
 
 /** What the gate tells of itself. */
 export interface GateObserver {
@@ -71,9 +66,9 @@ export class ConnectionGate {
   }
 
   /** Somebody has shown itself on this connection: it keeps its place. */
-  prove(peer: PeerAddress, as: ProvenAs): void {
+  prove(peer: PeerAddress, proof: Proof): void {
     const socket = this.#sockets.get(nameOf(peer));
-    if (socket !== undefined) this.#places.prove(socket, as);
+    if (socket !== undefined) this.#places.prove(socket, proof);
   }
 
   private admit(socket: Socket): void {

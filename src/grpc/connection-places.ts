@@ -6,26 +6,33 @@ export interface ConnectionLimits {
 
 export type GateBound = 'total' | 'address';
 
-/** Who has shown itself on a connection: an operator by its token, a device by its collect token or identity key. */
-export type ProvenAs = 'operator' | 'device';
+/**
+ * Who has shown itself on a connection: an operator by its token, a device by its collect token (`id` is then that of the
+ * request) or by its identity key.
+ */
+export type Proof = { readonly kind: 'operator' } | { readonly kind: 'device'; readonly id: string };
 
 export type Admission<C> =
   | { readonly admitted: true; readonly evicted?: { readonly connection: C; readonly bound: GateBound } }
   | { readonly admitted: false; readonly bound: GateBound };
 
-/** One place in this many is never kept by a device, so that an operator always finds one. */
+/** One place in this many, in all and of each address, is never kept by a device, so that an operator always finds one. */
 const RESERVE = 16;
+/** Places that one device keeps, so that a single one that has gone bad cannot hold them all. */
+const KEPT_BY_ONE_DEVICE = 4;
 
 interface Source {
   readonly name: string;
   open: number;
+  /** Places that devices keep. */
+  devices: number;
   /** Connections on which nobody has shown itself, oldest first. */
   readonly strangers: Set<object>;
 }
 
 interface Holder {
   readonly source: Source;
-  proven: ProvenAs | undefined;
+  proof: Proof | undefined;
 }
 
 /**
@@ -37,6 +44,7 @@ interface Holder {
 export class ConnectionPlaces<C extends object> {
   readonly #holders = new Map<C, Holder>();
   readonly #sources = new Map<string, Source>();
+  readonly #keptByDevice = new Map<string, number>();
   #devices = 0;
 
   constructor(private readonly limits: ConnectionLimits) {}
@@ -59,17 +67,20 @@ export class ConnectionPlaces<C extends object> {
     return { admitted: true, evicted: { connection: evicted, bound } };
   }
 
-  /** Keeps the place for whoever has shown itself. Devices keep all but the reserve, whoever comes later stays evictable. */
-  prove(connection: C, as: ProvenAs): void {
+  /**
+   * Keeps the place for whoever has shown itself. Devices keep all but the reserve, and each of them a few; what comes
+   * later stays evictable.
+   */
+  prove(connection: C, proof: Proof): void {
     const holder = this.#holders.get(connection);
-    if (holder === undefined || holder.proven === 'operator' || holder.proven === as) return;
-    if (as === 'device') {
-      if (this.#devices >= this.mostDevices) return;
-      this.#devices += 1;
-    } else if (holder.proven === 'device') {
-      this.#devices -= 1;
+    if (holder === undefined || holder.proof?.kind === 'operator') return;
+    if (proof.kind === 'device') {
+      if (holder.proof !== undefined || !this.mayKeep(holder.source, proof.id)) return;
+      this.count(holder.source, proof.id, 1);
+    } else if (holder.proof !== undefined) {
+      this.count(holder.source, holder.proof.id, -1);
     }
-    holder.proven = as;
+    holder.proof = proof;
     holder.source.strangers.delete(connection);
   }
 
@@ -78,16 +89,28 @@ export class ConnectionPlaces<C extends object> {
     const holder = this.#holders.get(connection);
     if (holder === undefined) return;
     this.#holders.delete(connection);
-    if (holder.proven === 'device') this.#devices -= 1;
-    const { source } = holder;
+    const { source, proof } = holder;
+    if (proof?.kind === 'device') this.count(source, proof.id, -1);
     source.strangers.delete(connection);
     source.open -= 1;
     if (source.open === 0) this.#sources.delete(source.name);
   }
 
-  private get mostDevices(): number {
-    const { maxConnections } = this.limits;
-    return maxConnections - Math.ceil(maxConnections / RESERVE);
+  private mayKeep(source: Source, deviceId: string): boolean {
+    const { maxConnections, maxConnectionsPerAddress } = this.limits;
+    return (
+      this.#devices < withoutReserve(maxConnections) &&
+      source.devices < withoutReserve(maxConnectionsPerAddress) &&
+      (this.#keptByDevice.get(deviceId) ?? 0) < KEPT_BY_ONE_DEVICE
+    );
+  }
+
+  private count(source: Source, deviceId: string, more: 1 | -1): void {
+    this.#devices += more;
+    source.devices += more;
+    const kept = (this.#keptByDevice.get(deviceId) ?? 0) + more;
+    if (kept === 0) this.#keptByDevice.delete(deviceId);
+    else this.#keptByDevice.set(deviceId, kept);
   }
 
   private boundMet(sourceName: string): GateBound | undefined {
@@ -111,10 +134,12 @@ export class ConnectionPlaces<C extends object> {
   }
 
   private take(connection: C, name: string): void {
-    const source = this.#sources.get(name) ?? { name, open: 0, strangers: new Set() };
+    const source = this.#sources.get(name) ?? { name, open: 0, devices: 0, strangers: new Set() };
     source.open += 1;
     source.strangers.add(connection);
     this.#sources.set(name, source);
-    this.#holders.set(connection, { source, proven: undefined });
+    this.#holders.set(connection, { source, proof: undefined });
   }
 }
+
+const withoutReserve = (places: number): number => places - Math.ceil(places / RESERVE);

@@ -179,8 +179,8 @@ export class GrpcServer extends ServerGrpc {
         measureCalls(observer),
         this.#streams.interceptor,
         boundRequests(settings.receiveTimeout),
-        identifyCallers(operators, failures, (peer, as) => {
-          this.#gate.prove(peer, as);
+        identifyCallers(operators, failures, (peer, proof) => {
+          this.#gate.prove(peer, proof);
         }),
         sendStoreTime(storeTime),
       ],

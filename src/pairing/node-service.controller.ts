@@ -67,7 +67,7 @@ export class NodeServiceController {
     call: ServerUnaryCall<RenewRequest, RenewResponse>,
   ): Promise<RenewResponse> {
     const { chain, issuedAt, expiresAt } = await this.renewals.renew(request, callerOf(call).source);
-    deviceProved(call);
+    deviceProved(call, request.deviceId);
     return {
       certificateChain: [...chain],
       bundle: bundleToProto(this.cluster),
@@ -88,7 +88,7 @@ export class NodeServiceController {
     const { source } = callerOf(call);
     for await (const state of this.collection.watch(token, source, cancellationOf(call))) {
       // Only a token that leads to a request gets this far.
-      deviceProved(call);
+      deviceProved(call, state.requestId);
       yield collectResponse(state, bundleToProto(this.cluster));
     }
   }

@@ -207,8 +207,18 @@ export const grpcAndHttp = [
     ['a place is not given back', '    source.open -= 1;\n', ''],
     [
       'devices fill the places that are kept for operators',
-      '      if (this.#devices >= this.mostDevices) return;\n',
+      '      this.#devices < withoutReserve(maxConnections) &&\n',
       '',
+    ],
+    [
+      'devices of an address fill the places that are kept for its operators',
+      '      source.devices < withoutReserve(maxConnectionsPerAddress) &&\n',
+      '',
+    ],
+    [
+      'one device keeps any number of places',
+      '(this.#keptByDevice.get(deviceId) ?? 0) < KEPT_BY_ONE_DEVICE',
+      'true',
     ],
     [
       'an operator loses its place to a stranger',
