@@ -1,4 +1,5 @@
 import type { QuicEvent, QuicObserver } from '../quic/quic-observer.js';
+import { type Clock, systemClock } from '../time/clock.js';
 import type { Logger } from './logger.js';
 
 type Level = 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -17,16 +18,54 @@ const LEVEL_OF_EVENT: Readonly<Record<QuicEvent['event'], Level>> = {
   failure: 'error',
 };
 
-/** Writes what happens at the QUIC door, with the precise reason that the peer is not told. */
+/** What a device can cause at will, one that was revoked too: its certificate gets it as far as the decision. */
+const CAUSED_BY_DEVICES: ReadonlySet<QuicEvent['event']> = new Set(['admitted', 'refused', 'closed']);
+/** Lines about one device in a minute. */
+export const LINES_A_MINUTE = 60;
+const MINUTE_MS = 60_000;
+
+/**
+ * Writes what happens at the QUIC door, with the precise reason that the peer is not told. Of a device that comes and goes
+ * all the time it writes so many lines a minute and then how many were left out; the metrics count them all.
+ */
 export class QuicLog implements QuicObserver {
-  constructor(private readonly logger: Logger) {}
+  readonly #lines = new Map<string | undefined, number>();
+  #minuteBegan: number;
+
+  constructor(
+    private readonly logger: Logger,
+    private readonly clock: Pick<Clock, 'monotonic'> = systemClock,
+  ) {
+    this.#minuteBegan = clock.monotonic();
+  }
 
   observe(event: QuicEvent): void {
     const { event: name, ...facts } = event;
     const level = name === 'closed' && event.deviceId === undefined ? 'debug' : LEVEL_OF_EVENT[name];
+    if (level !== 'debug' && CAUSED_BY_DEVICES.has(name) && !this.#mayWrite(event)) return;
     const { error, ...fields } = { error: undefined, ...facts };
     const cause = error === undefined ? {} : { err: error };
     this.logger[level]({ event: `quic_${name}`, ...fields, ...cause }, `quic: ${name.replaceAll('_', ' ')}`);
+  }
+
+  #mayWrite(event: QuicEvent): boolean {
+    this.#beginMinute();
+    const deviceId = 'deviceId' in event ? event.deviceId : undefined;
+    const lines = (this.#lines.get(deviceId) ?? 0) + 1;
+    this.#lines.set(deviceId, lines);
+    return lines <= LINES_A_MINUTE;
+  }
+
+  #beginMinute(): void {
+    const now = this.clock.monotonic();
+    if (now - this.#minuteBegan < MINUTE_MS) return;
+    this.#minuteBegan = now;
+    for (const [deviceId, lines] of this.#lines) {
+      const leftOut = lines - LINES_A_MINUTE;
+      if (leftOut > 0)
+        this.logger.warn({ event: 'quic_lines_left_out', deviceId, lines: leftOut }, 'quic: lines left out');
+    }
+    this.#lines.clear();
   }
 }
 

@@ -66,6 +66,34 @@ describe('ConnectionBounds', () => {
     expect(bounds.handshakesInProgress).toBe(4);
   });
 
+  it('has what has stalled leave its place to a source that holds none, when as many addresses as places stall', () => {
+    let now = 0;
+    const bounds = new ConnectionBounds(limits, { monotonic: () => now, stalledAfterMs: 2_500 });
+    const left: string[] = [];
+    const come = (host: string, finished = false): ReturnType<ConnectionBounds['reserveHandshake']> => {
+      const reservation = bounds.reserveHandshake(host, () => {
+        if (!reservation.ok || finished) return false;
+        left.push(host);
+        reservation.slot.release();
+        return true;
+      });
+      return reservation;
+    };
+    for (const [index, host] of ['a', 'b', 'c', 'd'].entries()) {
+      now = index;
+      taken(come(host, host === 'a'));
+    }
+    now = 2_499;
+    expect(come('e')).toEqual({ ok: false, reason: 'handshakes_full' });
+    now = 2_501;
+    // The oldest has finished its part and stays; who holds a place gets no second one in this way.
+    expect(come('d')).toEqual({ ok: false, reason: 'handshakes_full' });
+    taken(come('e'));
+    expect(left).toEqual(['b']);
+    expect(come('f')).toEqual({ ok: false, reason: 'handshakes_full' });
+    expect(bounds.handshakesInProgress).toBe(4);
+  });
+
   it('turns handshakes away when every connection is taken', () => {
     const bounds = new ConnectionBounds(limits);
     const [first] = ['a', 'a', 'b'].map((device) => taken(bounds.reserveConnection(device)));

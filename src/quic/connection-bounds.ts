@@ -25,6 +25,15 @@ export type BoundReason =
  */
 export type GiveWay = () => boolean;
 
+/** When a handshake has lasted so long that it gives its place to whoever has none. */
+export interface Patience {
+  monotonic(): number;
+  /** Milliseconds; honest handshakes take a few round trips. */
+  readonly stalledAfterMs: number;
+}
+
+const ENDLESS: Patience = { monotonic: () => 0, stalledAfterMs: Number.POSITIVE_INFINITY };
+
 /** A reserved place. Giving it back a second time does nothing, so every way a connection ends may do so. */
 export interface Slot {
   release(): void;
@@ -41,8 +50,8 @@ export class ConnectionBounds {
   readonly #handshakes: SlotGroup;
   readonly #connections: SlotGroup;
 
-  constructor(limits: ConnectionLimits) {
-    this.#handshakes = new SlotGroup(limits.maxHandshakes, limits.maxHandshakesPerSource);
+  constructor(limits: ConnectionLimits, patience = ENDLESS) {
+    this.#handshakes = new SlotGroup(limits.maxHandshakes, limits.maxHandshakesPerSource, patience);
     this.#connections = new SlotGroup(limits.maxConnections, limits.maxConnectionsPerDevice);
   }
 
@@ -64,12 +73,16 @@ export class ConnectionBounds {
     if (this.#connections.isFull) return 'connections_full';
     const source = sourceOf(host);
     if (this.#handshakes.isFullFor(source)) return 'handshakes_of_source_full';
-    return this.#handshakes.isFull && !this.#handshakes.hasFullerThan(source) ? 'handshakes_full' : undefined;
+    return this.#handshakes.isFull && !this.#handshakes.canMakeRoomFor(source)
+      ? 'handshakes_full'
+      : undefined;
   }
 
   /**
    * A source that holds fewer places than another takes one of that one's when all are taken, the oldest first: a few
-   * addresses that let their handshakes stall cannot keep everybody else out.
+   * addresses that let their handshakes stall cannot keep everybody else out. A source that holds none takes that of the
+   * oldest handshake that has stalled, whosever it is: as many addresses as there are places cannot either, unless they
+   * begin anew all the time.
    */
   reserveHandshake(host: string, giveWay: GiveWay): Reservation {
     const reason = this.handshakeRefusal(host);
@@ -90,15 +103,21 @@ export class ConnectionBounds {
 
 const NEVER: GiveWay = () => false;
 
+interface Place {
+  readonly giveWay: GiveWay;
+  readonly since: number;
+}
+
 /** Counts places in all and by key. */
 class SlotGroup {
   /** The places of each key, oldest first. */
-  readonly #byKey = new Map<string, Set<GiveWay>>();
+  readonly #byKey = new Map<string, Set<Place>>();
   #size = 0;
 
   constructor(
     public total: number,
     private readonly perKey: number,
+    private readonly patience = ENDLESS,
   ) {}
 
   get size(): number {
@@ -113,21 +132,20 @@ class SlotGroup {
     return this.#sizeOf(key) >= this.perKey;
   }
 
-  /** Whether another key would still hold as many places as `key` after leaving it one. */
-  hasFullerThan(key: string): boolean {
-    return this.#fullest().size > this.#sizeOf(key) + 1;
+  /** Whether a place might be left to `key`. */
+  canMakeRoomFor(key: string): boolean {
+    return this.#leavableTo(key).length > 0;
   }
 
-  /** Has the fullest key leave a place to `key`, its oldest if that may. Returns whether one was left. */
+  /** Has one place left to `key`, the oldest that may go. Returns whether one was. */
   makeRoomFor(key: string): boolean {
-    if (!this.hasFullerThan(key)) return false;
-    for (const giveWay of [...this.#fullest()]) if (giveWay()) return true;
+    for (const { giveWay } of this.#leavableTo(key)) if (giveWay()) return true;
     return false;
   }
 
   reserve(key: string, giveWay: GiveWay = NEVER): Slot {
     const places = this.#byKey.get(key) ?? new Set();
-    const place: GiveWay = () => giveWay();
+    const place = { giveWay, since: this.patience.monotonic() };
     this.#byKey.set(key, places.add(place));
     this.#size += 1;
     return {
@@ -143,9 +161,24 @@ class SlotGroup {
     return this.#byKey.get(key)?.size ?? 0;
   }
 
+  /** Places of the fullest key, if that holds as many as `key` after leaving one; else what has stalled, for a key without any. */
+  #leavableTo(key: string): Place[] {
+    const own = this.#sizeOf(key);
+    const fullest = this.#fullest();
+    if (fullest.size > own + 1) return [...fullest];
+    return own === 0 ? this.#stalled() : [];
+  }
+
+  /** Oldest first. */
+  #stalled(): Place[] {
+    const latest = this.patience.monotonic() - this.patience.stalledAfterMs;
+    const places = [...this.#byKey.values()].flatMap((ofKey) => [...ofKey]);
+    return places.filter(({ since }) => since <= latest).sort((one, other) => one.since - other.since);
+  }
+
   /** The places of the key that holds the most. */
-  #fullest(): ReadonlySet<GiveWay> {
-    let fullest: ReadonlySet<GiveWay> = new Set();
+  #fullest(): ReadonlySet<Place> {
+    let fullest: ReadonlySet<Place> = new Set();
     for (const places of this.#byKey.values()) if (places.size > fullest.size) fullest = places;
     return fullest;
   }

@@ -42,6 +42,9 @@ export interface QuicEndpointParts {
   readonly keys?: { readonly retry: Uint8Array; readonly statelessReset: Uint8Array };
 }
 
+/** Of the time for a handshake: one that has lasted so long gives way once places are short. */
+const STALLED_PART = 4;
+
 /**
  * The QUIC door (DESIGN §6): the socket, and the connections behind it. What a datagram is worth is decided by the
  * `DatagramRouter`, who comes in by each `NodeConnection`. Whatever a datagram holds, no exception leaves this class.
@@ -68,7 +71,10 @@ export class QuicEndpoint implements NodeConnections {
   constructor(parts: QuicEndpointParts) {
     this.#parts = parts;
     this.#settings = { ...DEFAULT_QUIC_SETTINGS, ...parts.settings };
-    this.#bounds = new ConnectionBounds(this.#settings);
+    this.#bounds = new ConnectionBounds(this.#settings, {
+      monotonic: () => parts.clock.monotonic(),
+      stalledAfterMs: this.#settings.handshakeTimeoutMs / STALLED_PART,
+    });
     this.devices = parts.devices ?? new DeviceConnections();
     this.#context = {
       settings: this.#settings,

@@ -196,13 +196,23 @@ export const quic = [
     ['handshakes are not bounded', '    return this.#size >= this.total;', '    return false;'],
     [
       'a few addresses that stall keep everybody out',
-      '    return this.#fullest().size > this.#sizeOf(key) + 1;',
-      '    return false;',
+      '    if (fullest.size > own + 1) return [...fullest];\n',
+      '',
     ],
     [
       'a handshake that its peer has finished gives way',
-      '    for (const giveWay of [...this.#fullest()]) if (giveWay()) return true;\n    return false;',
-      '    for (const giveWay of [...this.#fullest()]) return giveWay();\n    return false;',
+      '    for (const { giveWay } of this.#leavableTo(key)) if (giveWay()) return true;\n',
+      '    for (const { giveWay } of this.#leavableTo(key)) return giveWay();\n',
+    ],
+    [
+      'as many addresses as there are places keep everybody out',
+      '    return own === 0 ? this.#stalled() : [];',
+      '    return [];',
+    ],
+    [
+      'a handshake gives way before it had its time',
+      'places.filter(({ since }) => since <= latest)',
+      'places',
     ],
     [
       'one address may take every handshake',
