@@ -1,5 +1,6 @@
 import type { QuicEvent, QuicObserver } from '../quic/quic-observer.js';
 import { type Clock, systemClock } from '../time/clock.js';
+import { LineAllowance } from './line-allowance.js';
 import type { Logger } from './logger.js';
 
 type Level = 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -22,21 +23,21 @@ const LEVEL_OF_EVENT: Readonly<Record<QuicEvent['event'], Level>> = {
 const CAUSED_BY_DEVICES: ReadonlySet<QuicEvent['event']> = new Set(['admitted', 'refused', 'closed']);
 /** Lines about one device in a minute. */
 export const LINES_A_MINUTE = 60;
-const MINUTE_MS = 60_000;
 
 /**
  * Writes what happens at the QUIC door, with the precise reason that the peer is not told. Of a device that comes and goes
  * all the time it writes so many lines a minute and then how many were left out; the metrics count them all.
  */
 export class QuicLog implements QuicObserver {
-  readonly #lines = new Map<string | undefined, number>();
-  #minuteBegan: number;
+  readonly #allowance: LineAllowance<string | undefined>;
 
   constructor(
     private readonly logger: Logger,
-    private readonly clock: Pick<Clock, 'monotonic'> = systemClock,
+    clock: Pick<Clock, 'monotonic'> = systemClock,
   ) {
-    this.#minuteBegan = clock.monotonic();
+    this.#allowance = new LineAllowance(LINES_A_MINUTE, clock, (deviceId, lines) => {
+      logger.warn({ event: 'quic_lines_left_out', deviceId, lines }, 'quic: lines left out');
+    });
   }
 
   observe(event: QuicEvent): void {
@@ -49,23 +50,7 @@ export class QuicLog implements QuicObserver {
   }
 
   #mayWrite(event: QuicEvent): boolean {
-    this.#beginMinute();
-    const deviceId = 'deviceId' in event ? event.deviceId : undefined;
-    const lines = (this.#lines.get(deviceId) ?? 0) + 1;
-    this.#lines.set(deviceId, lines);
-    return lines <= LINES_A_MINUTE;
-  }
-
-  #beginMinute(): void {
-    const now = this.clock.monotonic();
-    if (now - this.#minuteBegan < MINUTE_MS) return;
-    this.#minuteBegan = now;
-    for (const [deviceId, lines] of this.#lines) {
-      const leftOut = lines - LINES_A_MINUTE;
-      if (leftOut > 0)
-        this.logger.warn({ event: 'quic_lines_left_out', deviceId, lines: leftOut }, 'quic: lines left out');
-    }
-    this.#lines.clear();
+    return this.#allowance.mayWrite('deviceId' in event ? event.deviceId : undefined);
   }
 }
 
