@@ -1,4 +1,4 @@
-import { createHash, verify, type KeyObject } from 'node:crypto';
+import { hash, verify, type KeyObject } from 'node:crypto';
 import {
   EXTENSION,
   hasKeyUsage,
@@ -13,6 +13,7 @@ import { parseCertificate, type ParsedCertificate } from './certificate-parser.j
 import { DerError } from './der.js';
 import { readPublicKey, SIGNATURE_ALGORITHM } from './public-key.js';
 import { parseDeviceUri } from './spiffe-id.js';
+import { VerifiedSignatures } from './verified-signatures.js';
 
 /** Why a chain is refused. The first that holds, in this order. */
 export type ChainRefusal =
@@ -108,7 +109,7 @@ function verdictOnName(leaf: ParsedCertificate, trustDomain: string): ChainVerdi
   const device = parseDeviceUri(name.value);
   if (!device) return refused('san');
   if (device.trustDomain !== trustDomain) return refused('trust_domain');
-  const fingerprint = createHash('sha256').update(leaf.der).digest('hex');
+  const fingerprint = hash('sha256', leaf.der, 'hex');
   return { ok: true, deviceId: device.deviceId, fingerprint, notAfter: leaf.notAfter };
 }
 
@@ -185,21 +186,32 @@ function mayIssue(ca: ParsedCertificate, below: number): boolean {
   return withinPath && hasKeyUsage(ca, 'keyCertSign');
 }
 
+/** What is known of a CA certificate for as long as it is kept parsed, which is the case for roots. */
+interface Verifier {
+  readonly key: KeyObject;
+  readonly verified: VerifiedSignatures;
+}
+
 /** Our CAs sign with ECDSA P-256 and SHA-256 alone. */
 function hasSigned(ca: ParsedCertificate, certificate: ParsedCertificate): boolean {
   if (!certificate.signatureAlgorithm.equals(SIGNATURE_ALGORITHM.p256)) return false;
-  const key = keyOf(ca);
-  return key !== null && verify('sha256', certificate.tbs, key, certificate.signature);
+  const verifier = verifierOf(ca);
+  return (
+    verifier?.verified.holds(certificate.der, () =>
+      verify('sha256', certificate.tbs, verifier.key, certificate.signature),
+    ) === true
+  );
 }
 
-/** Imported once for each root, since roots are kept parsed; `null`: not a P-256 key. */
-const caKeys = new WeakMap<ParsedCertificate, KeyObject | null>();
+/** `null`: not a P-256 key. */
+const verifiers = new WeakMap<ParsedCertificate, Verifier | null>();
 
-function keyOf(ca: ParsedCertificate): KeyObject | null {
-  const known = caKeys.get(ca);
+function verifierOf(ca: ParsedCertificate): Verifier | null {
+  const known = verifiers.get(ca);
   if (known !== undefined) return known;
   const read = readPublicKey(ca.spki);
-  const key = typeof read !== 'string' && read.algorithm === 'p256' ? read.key : null;
-  caKeys.set(ca, key);
-  return key;
+  const isUsable = typeof read !== 'string' && read.algorithm === 'p256';
+  const verifier = isUsable ? { key: read.key, verified: new VerifiedSignatures() } : null;
+  verifiers.set(ca, verifier);
+  return verifier;
 }

@@ -219,6 +219,22 @@ export const ca = [
       'return wanted ?? trustDomain;',
     ],
   ]),
+  ...inFile(
+    'src/ca/verified-signatures.ts',
+    { rule: ADMISSION, test: 'src/ca/verified-signatures.spec.ts' },
+    [
+      [
+        'a wrong signature is remembered as a good one',
+        '    if (!verify()) return false;\n    this.#remember(digest);\n    return true;',
+        '    this.#remember(digest);\n    return verify();',
+      ],
+      [
+        'what is remembered grows without bound',
+        '    if (this.#digests.size <= this.max) return;\n',
+        '    if (this.#digests.size > 0) return;\n',
+      ],
+    ],
+  ),
   ...inFile('src/ca/chain-verification.ts', { rule: ADMISSION, test: chains, only: 'certificate|chain' }, [
     ['nobody need have signed', "  if (!path.reachesRoot(leaf, 0)) return refused('untrusted');\n", ''],
     [
@@ -292,8 +308,13 @@ export const ca = [
     ],
     [
       'a signature is not verified',
-      "return key !== null && verify('sha256', certificate.tbs, key, certificate.signature);",
-      'return key !== null;',
+      "verify('sha256', certificate.tbs, verifier.key, certificate.signature)",
+      'true',
+    ],
+    [
+      'a signature found good vouches for any other on the same content',
+      'verifier?.verified.holds(certificate.der, ',
+      'verifier?.verified.holds(certificate.tbs, ',
     ],
     [
       'one peer may have us verify without end',
