@@ -9,7 +9,7 @@ const report = 'reports/jest.json';
 mkdirSync('reports', { recursive: true });
 rmSync(report, { force: true });
 
-run('npx', ['--no-install', 'nest', 'build']);
+run('npm', ['run', '--silent', 'build']);
 if (!setUpAioquic() && process.env.PALYRA_TEST_AIOQUIC === 'required') process.exit(1);
 const jest = spawnSync(
   process.execPath,

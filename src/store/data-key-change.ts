@@ -91,7 +91,7 @@ export class Run {
   readonly #findings = new Map<string, RecordFinding>();
   #isOver = false;
   #stopped = false;
-  #total = 0;
+  #total: number | undefined;
   #resealed = 0;
   #seen = 0;
   #waiting: (() => void)[] = [];
@@ -116,8 +116,10 @@ export class Run {
     return this.#isOver;
   }
 
-  get progress(): DataKeyProgress {
-    return { done: Math.min(this.#seen, this.#total), total: this.#total };
+  /** `undefined` as long as the records have not been counted. */
+  get progress(): DataKeyProgress | undefined {
+    const total = this.#total;
+    return total === undefined ? undefined : { done: Math.min(this.#seen, total), total };
   }
 
   async stop(): Promise<void> {
@@ -128,6 +130,7 @@ export class Run {
 
   async #runAll(): Promise<DataKeyResult> {
     this.#total = await this.keys.records.count();
+    this.#tell();
     // Everything is sealed under the new key by now, so that a pass that finds nothing else leaves nothing behind.
     let resealed: number;
     do {

@@ -66,7 +66,8 @@ export class StoreController {
   private async *dataRekey(by: KeyChangeBy): AsyncGenerator<RekeyStoreDataResponse> {
     const run = await this.dataKeyChange.start(by);
     while (!run.isOver) {
-      yield dataKeyProgressToProto(run.progress);
+      const { progress } = run;
+      if (progress !== undefined) yield dataKeyProgressToProto(progress);
       await run.changed();
     }
     const result = await run.result;

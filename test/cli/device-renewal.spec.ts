@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,9 +10,11 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { makeCsr } from '../../src/ca/csr-maker.js';
 import { requestedKeyHash, verifyCsr } from '../../src/ca/csr.js';
 import { DEFAULT_CERT_VALIDITY } from '../../src/ca/issued-certificate.js';
+import { ClientError } from '../../src/client/client-error.js';
 import { newCertificateKey, newIdentity } from '../../src/client/device/device-keys.js';
 import {
   completePairing,
+  completeRenewal,
   readCertificate,
   readRenewal,
   type StoredCertificate,
@@ -142,11 +146,11 @@ describe('renewal by a device', () => {
     return { deviceId, chain: [der], key, fingerprint };
   }
 
-  const run = (): Promise<RenewedDevice> =>
+  const run = (signal = new AbortController().signal): Promise<RenewedDevice> =>
     renewDevice({
       directory,
       endpoint: undefined,
-      signal: new AbortController().signal,
+      signal,
       clock: systemClock,
       random: randomBytes,
     });
@@ -232,6 +236,26 @@ describe('renewal by a device', () => {
     await run();
     expect(requests[0]!.parent.toString('hex')).toBe(certificate.fingerprint);
     expect(await sealed()).toEqual(['certificate.sealed', 'identity.sealed']);
+  });
+
+  it('ends at once when it is stopped while it looks for a QUIC door that does not answer', async () => {
+    const silent = createSocket('udp4');
+    silent.bind(0, '0.0.0.0');
+    await once(silent, 'listening');
+    const { port } = silent.address();
+    // Each would be given three seconds.
+    const quicEndpoints = Array.from({ length: 40 }, (_, index) => `127.0.1.${index + 1}:${port}`);
+    const cluster = { ...certificate.cluster, grpcEndpoints: [], quicEndpoints };
+    const expiresAt = Date.now() + 3_600_000;
+    await inStore((store) => completeRenewal(store, { ...certificate, expiresAt, cluster }));
+    const stop = new AbortController();
+    const outcome = failure(run(stop.signal));
+    await once(silent, 'message');
+    const passed = new ClientError('timeout', 'TIMEOUT', '1s have passed');
+    stop.abort(passed);
+    expect(await outcome).toBe(passed);
+    silent.close();
+    expect(requests).toEqual([]);
   });
 
   it('is for paired devices', async () => {

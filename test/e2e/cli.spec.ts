@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type CommandOptions, type Finished, PalyraCommand, objectsOf, palyra } from './palyra-command.js';
 import { withWrongPin } from './paired-device.js';
-import { ServiceProcess } from './service-process.js';
+import { COMMAND, ServiceProcess } from './service-process.js';
 
 /** Nothing listens there. */
 const NOWHERE = '127.0.0.1:1';
@@ -54,6 +55,10 @@ describe('the palyra command', () => {
 
   const pair = async (code?: string): Promise<PalyraCommand> =>
     start('pairing pair --json --proof-stdin', { stdin: `${code ?? (await mint())}\n` });
+
+  it('is a file that a shell can run after each `npm run build`: npx makes it one only the first time', async () => {
+    await expect(access(COMMAND, constants.X_OK)).resolves.toBeUndefined();
+  });
 
   it('goes the whole way: code, pair, list, approve, health, revoke', async () => {
     const device = await pair();

@@ -117,7 +117,10 @@ export class TestDevice {
   /** Connects with its certificate, by default where it was told at pairing. */
   async connect(quic?: Endpoint): Promise<NodeConnection> {
     const endpoints = quic === undefined ? quicEndpoints(this.paired) : [quic];
-    return connectNode(this.paired, endpoints, CONNECT_TIMEOUT_MS);
+    return connectNode(this.paired, endpoints, {
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      signal: new AbortController().signal,
+    });
   }
 
   /** Connects, asks for its health, and says what came back and how the connection ended. */

@@ -85,7 +85,11 @@ describe('the store of a running service', () => {
     ]);
     devices.push(paired);
     expect({ code: rekeyed.code, stderr: rekeyed.stderr }).toEqual({ code: 0, stderr: '' });
-    expect(objectsOf(rekeyed.stdout).at(-1)).toMatchObject({ rekey: { finished: true } });
+    const told = objectsOf(rekeyed.stdout);
+    expect(told.at(-1)).toMatchObject({ rekey: { finished: true } });
+    for (const { progress } of told.slice(0, -1)) {
+      expect(progress).toMatchObject({ recordsTotal: expect.stringMatching(/^[1-9]/) });
+    }
     // Cut off as soon as it has begun: the next start ends it by itself.
     const cutOff = store('rekey', '--data', '--json');
     await logged('store_data_rekey', 2);

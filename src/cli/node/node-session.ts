@@ -1,4 +1,3 @@
-import { stoppedBy } from '../../client/client-error.js';
 import { readCertificate, type StoredCertificate } from '../../client/device/device-records.js';
 import { DeviceStoreReader } from '../../client/device/device-store.js';
 import {
@@ -9,6 +8,7 @@ import {
 } from '../../client/device/node-connection.js';
 import { notPaired } from '../../client/device/not-paired.js';
 import { requireEndpoint } from '../../client/grpc/endpoint.js';
+import { untilAborted } from '../../client/until-aborted.js';
 import type { NodeResponse } from '../../quic/node-rpc-message.js';
 import { responseError } from '../../quic/response-error.js';
 import { systemRandomBytes } from '../../random/random-bytes.js';
@@ -47,11 +47,8 @@ export async function withNodeSession(
   const deadline = startDeadline(context, options.timeout);
   const { signal } = deadline;
   const work = async (): Promise<void> => {
-    const connection = await connectNode(
-      certificate,
-      given ?? quicEndpoints(certificate),
-      CONNECT_TIMEOUT_MS,
-    );
+    const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, signal };
+    const connection = await connectNode(certificate, given ?? quicEndpoints(certificate), options);
     try {
       await use({ ...connection, output, certificate, directory, signal });
     } finally {
@@ -59,7 +56,7 @@ export async function withNodeSession(
     }
   };
   try {
-    await Promise.race([work(), aborted(signal)]);
+    await untilAborted(work(), signal);
   } finally {
     deadline.clear();
   }
@@ -85,15 +82,4 @@ async function loadCertificate(directory: string): Promise<StoredCertificate> {
   store?.close();
   if (certificate !== undefined) return certificate;
   throw notPaired(directory);
-}
-
-/** Rejects when `signal` aborts, also while the connection, which knows no signal, is being made. */
-async function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const stop = (): void => {
-      reject(stoppedBy(signal));
-    };
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -4,6 +4,7 @@ import { formatHostPort } from '../../network/network-address.js';
 import { QuicClient } from '../../quic/quic-client.js';
 import { ClientError, type ClientFailure } from '../client-error.js';
 import { type Endpoint, parseEndpoint } from '../grpc/endpoint.js';
+import { untilAborted } from '../until-aborted.js';
 import type { StoredCertificate } from './device-records.js';
 
 export interface NodeConnection {
@@ -11,14 +12,20 @@ export interface NodeConnection {
   readonly client: QuicClient;
 }
 
+export interface ConnectNodeOptions {
+  /** For one endpoint. */
+  readonly connectTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Connects a paired device over QUIC, trying the endpoints in turn until one is there. Throws a `ClientError`: `refused`
- * by the first that does, `unreachable` when none answered.
+ * by the first that does, `unreachable` when none answered, and what `signal` says.
  */
 export async function connectNode(
   certificate: StoredCertificate,
   endpoints: readonly Endpoint[],
-  connectTimeoutMs: number,
+  options: ConnectNodeOptions,
 ): Promise<NodeConnection> {
   let failure: unknown = new ClientError(
     'usage',
@@ -30,7 +37,7 @@ export async function connectNode(
   );
   for (const endpoint of endpoints) {
     try {
-      return { endpoint, client: await connectTo(certificate, endpoint, connectTimeoutMs) };
+      return { endpoint, client: await connectTo(certificate, endpoint, options) };
     } catch (error) {
       if (!(error instanceof DomainError) || error.kind !== 'unavailable') throw nodeFailure(error);
       failure = error;
@@ -69,9 +76,9 @@ const FAILURE_OF_KIND: Partial<Record<ErrorKind, ClientFailure>> = {
 async function connectTo(
   { cluster, chain, certificateKey }: StoredCertificate,
   { host, port }: Endpoint,
-  connectTimeoutMs: number,
+  { connectTimeoutMs, signal }: ConnectNodeOptions,
 ): Promise<QuicClient> {
-  return QuicClient.connect({
+  const connecting = QuicClient.connect({
     host,
     port,
     trustDomain: cluster.trustDomain,
@@ -82,6 +89,7 @@ async function connectTo(
     },
     connectTimeoutMs,
   });
+  return untilAborted(connecting, signal, (late) => late.close());
 }
 
 function pemOf(certificates: readonly Buffer[]): string {

@@ -51,7 +51,8 @@ async function ask(
   signal: AbortSignal,
 ): Promise<NodeResponse | undefined> {
   try {
-    const { client } = await connectNode(certificate, quicEndpoints(certificate), CONNECT_TIMEOUT_MS);
+    const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, signal };
+    const { client } = await connectNode(certificate, quicEndpoints(certificate), options);
     try {
       return await client.call('node.renew', { params: paramsOf(request), signal });
     } finally {

@@ -3,7 +3,7 @@ import { stoppedBy } from '../client-error.js';
 import { remoteError } from '../remote-error.js';
 import { unreachable } from './connection-error.js';
 import type { GrpcTarget } from './secure-target.js';
-import { fetchServerChain, probeServer } from './server-chain.js';
+import { type ConnectOptions, fetchServerChain, probeServer } from './server-chain.js';
 
 /** A method as `ControlPlaneService` and `NodeServiceService` describe it. */
 export interface UnaryMethod<Request, Response> {
@@ -79,7 +79,7 @@ async function startCall<Request, Response>(
 export async function explainFailure(
   target: GrpcTarget,
   error: ServiceError,
-  options: { readonly signal?: AbortSignal | undefined; readonly timeoutMs: number },
+  options: ConnectOptions,
 ): Promise<Error> {
   if (options.signal?.aborted === true) return stoppedBy(options.signal);
   const remote = remoteError(error);
@@ -89,13 +89,15 @@ export async function explainFailure(
     return unreachable(target.endpoint, 'it did not answer in time', error);
   if (error.code !== status.UNAVAILABLE) return remote;
   return (
-    (await probeFailure(target, options.timeoutMs)) ??
-    unreachable(target.endpoint, 'it broke the call off', error)
+    (await probeFailure(target, options)) ?? unreachable(target.endpoint, 'it broke the call off', error)
   );
 }
 
-async function probeFailure(target: GrpcTarget, timeoutMs: number): Promise<Error | undefined> {
-  const options = { timeoutMs: Math.min(timeoutMs, 5_000) };
+async function probeFailure(
+  target: GrpcTarget,
+  { timeoutMs, signal }: ConnectOptions,
+): Promise<Error | undefined> {
+  const options = { timeoutMs: Math.min(timeoutMs, 5_000), signal };
   try {
     if (target.trust === undefined) await fetchServerChain(target.endpoint, options);
     else await probeServer(target.endpoint, target.trust, options);
