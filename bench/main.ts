@@ -3,11 +3,15 @@ import { printResult, saveResults, type Result } from './report.js';
 
 /** `npm run bench [-- name …]`: see bench/README.md. */
 
-const BENCHES: Readonly<Record<string, () => Promise<Result[]>>> = {
+/** Results are printed as they come. */
+type Bench = () => Promise<Iterable<Result> | AsyncIterable<Result>>;
+
+const BENCHES: Readonly<Record<string, Bench>> = {
   issuance: async () => (await import('./issuance.js')).benchIssuance(),
   handshake: async () => (await import('./handshake.js')).benchHandshake(),
   pairing: async () => (await import('./pairing.js')).benchPairing(),
   quic: async () => (await import('./quic.js')).benchQuic(),
+  quinn: async () => (await import('./quinn.js')).benchQuinn(),
   registry: async () => (await import('./registry.js')).benchRegistry(),
   renewals: async () => (await import('./renewals.js')).benchRenewals(),
   revoke: async () => (await import('./revoke.js')).benchRevoke(),
@@ -30,7 +34,7 @@ if (unknown.length > 0) {
 async function runBenches(names: readonly string[]): Promise<void> {
   const results: Result[] = [];
   for (const name of names) {
-    for (const result of (await BENCHES[name]?.()) ?? []) {
+    for await (const result of (await BENCHES[name]?.()) ?? []) {
       printResult(result);
       results.push(result);
     }

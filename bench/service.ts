@@ -43,6 +43,10 @@ export class BenchService {
     }
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   /** As {@link cpuUsOf}. */
   cpuUs(): number {
     return cpuUsOf(this.child);
