@@ -83,13 +83,13 @@ describe('FrameDecoder', () => {
       fc.property(messages, cuts, (sent, sizes) => {
         const bytes = Buffer.concat(sent.map((message) => encodeFrame(message)));
         const decoder = new FrameDecoder();
-        const got: Buffer[] = [];
+        const got: Uint8Array[] = [];
         for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
           const size = sizes[turn % sizes.length]!;
           got.push(...decoder.push(bytes.subarray(at, at + size)));
           at += size;
         }
-        expect(got.map((body) => JSON.parse(body.toString()) as unknown)).toEqual(
+        expect(got.map((body) => JSON.parse(Buffer.from(body).toString()) as unknown)).toEqual(
           sent.map((message) => JSON.parse(JSON.stringify(message)) as unknown),
         );
         expect(decoder.inFrame).toBe(false);
@@ -113,6 +113,17 @@ describe('FrameDecoder', () => {
     expect(decoder.declaredBytes).toBe(100);
     expect(decoder.push(Buffer.alloc(100))).toHaveLength(1);
     expect(decoder.declaredBytes).toBe(0);
+  });
+
+  it('keeps what has come in pieces, though their memory is used again', () => {
+    const decoder = new FrameDecoder();
+    const chunk = Buffer.alloc(4);
+    const pushed = ['\0\0\0\x07', '{"a"', ':1}'].map((text) => {
+      chunk.fill(0xff).write(text, 'latin1');
+      return decoder.push(chunk.subarray(0, text.length));
+    });
+    expect(pushed.slice(0, 2)).toEqual([[], []]);
+    expect(decodeFrameBody(pushed[2]![0]!)).toEqual({ a: 1 });
   });
 
   it('gives an empty frame without waiting for more', () => {

@@ -97,8 +97,9 @@ function exceedsDepth(text: string, limit: number): boolean {
  * found to be within the limit.
  */
 export class FrameDecoder {
-  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
   #headerFilled = 0;
+  #length = 0;
+  /** What has come of a frame that did not come in one piece. */
   #body: Buffer | undefined;
   #bodyFilled = 0;
 
@@ -106,7 +107,7 @@ export class FrameDecoder {
 
   /** Length that the incomplete frame has declared; 0 between frames. What a reader has to reserve. */
   get declaredBytes(): number {
-    return this.#body?.length ?? 0;
+    return this.#headerFilled === FRAME_HEADER_BYTES ? this.#length : 0;
   }
 
   /** Whether bytes of a frame that is not complete have been taken. */
@@ -115,43 +116,50 @@ export class FrameDecoder {
   }
 
   /**
-   * Takes the next bytes and returns the frames that are complete with them, as bodies without length.
+   * Takes the next bytes and returns the frames that are complete with them, as bodies without length. They may be views
+   * of `chunk`, good until its memory is used again.
    * Throws `FRAME_TOO_LARGE` at the fourth byte of a length over the limit; the decoder must not be used after that.
    */
-  push(chunk: Uint8Array): Buffer[] {
-    const frames: Buffer[] = [];
-    let rest = chunk;
-    while (rest.length > 0) {
-      rest = this.#body === undefined ? this.#takeHeader(rest) : this.#takeBody(this.#body, rest);
-      const complete = this.#completed();
-      if (complete !== undefined) frames.push(complete);
+  push(chunk: Uint8Array): Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    let at = 0;
+    while (at < chunk.length) {
+      at = this.#takeHeader(chunk, at);
+      if (this.#headerFilled < FRAME_HEADER_BYTES) break;
+      const wanted = this.#length - this.#bodyFilled;
+      const bytes = chunk.subarray(at, at + wanted);
+      at += bytes.length;
+      if (bytes.length === wanted) frames.push(this.#completedBy(bytes));
+      else this.#keep(bytes);
     }
     return frames;
   }
 
-  #takeHeader(bytes: Uint8Array): Uint8Array {
-    const taken = Math.min(FRAME_HEADER_BYTES - this.#headerFilled, bytes.length);
-    this.#header.set(bytes.subarray(0, taken), this.#headerFilled);
-    this.#headerFilled += taken;
-    if (this.#headerFilled === FRAME_HEADER_BYTES) {
-      const length = this.#header.readUInt32BE(0);
-      if (length > this.maxFrameBytes) throw frameTooLarge(length);
-      this.#body = Buffer.allocUnsafe(length);
+  /** Where the body begins, or the chunk ends. */
+  #takeHeader(chunk: Uint8Array, from: number): number {
+    let at = from;
+    while (this.#headerFilled < FRAME_HEADER_BYTES && at < chunk.length) {
+      this.#length = this.#length * 0x100 + (chunk[at] ?? 0);
+      this.#headerFilled += 1;
+      at += 1;
+      if (this.#headerFilled === FRAME_HEADER_BYTES && this.#length > this.maxFrameBytes) {
+        throw frameTooLarge(this.#length);
+      }
     }
-    return bytes.subarray(taken);
+    return at;
   }
 
-  #takeBody(body: Buffer, bytes: Uint8Array): Uint8Array {
-    const taken = Math.min(body.length - this.#bodyFilled, bytes.length);
-    body.set(bytes.subarray(0, taken), this.#bodyFilled);
-    this.#bodyFilled += taken;
-    return bytes.subarray(taken);
+  #keep(bytes: Uint8Array): void {
+    this.#body ??= Buffer.allocUnsafe(this.#length);
+    this.#body.set(bytes, this.#bodyFilled);
+    this.#bodyFilled += bytes.length;
   }
 
-  #completed(): Buffer | undefined {
-    const body = this.#body;
-    if (body === undefined || this.#bodyFilled < body.length) return undefined;
+  #completedBy(last: Uint8Array): Uint8Array {
+    if (this.#body !== undefined) this.#keep(last);
+    const body = this.#body ?? last;
     this.#headerFilled = 0;
+    this.#length = 0;
     this.#body = undefined;
     this.#bodyFilled = 0;
     return body;

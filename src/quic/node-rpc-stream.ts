@@ -9,23 +9,21 @@ import type { QuicConnection } from './quic-connection.js';
 const STREAM_DONE = 0;
 const STREAM_ABORTED = 1;
 
-export interface NodeRpcStreamParts {
-  readonly id: number;
+/** What the streams of one connection share. */
+export interface NodeRpcStreamOwner {
   readonly connection: QuicConnection;
   readonly maxFrameBytes: number;
   readonly maxQueuedBytes: number;
-  readonly openedAt: number;
   /** Starts the call; returns its cancellation. */
   start(request: NodeRequest, responder: NodeResponder): () => void;
   /** The answer, or what takes its place, has been handed over. */
-  onAnswered(): void;
+  onAnswered(stream: NodeRpcStream): void;
   onFailure(error: unknown): void;
 }
 
 /** One request and its answer on one bidirectional stream (DESIGN §6). */
 export class NodeRpcStream implements NodeResponder {
-  readonly openedAt: number;
-  readonly #parts: NodeRpcStreamParts;
+  readonly #owner: NodeRpcStreamOwner;
   readonly #decoder: FrameDecoder;
   #state: 'reading' | 'answering' | 'answered' = 'reading';
   #inputEnded = false;
@@ -33,10 +31,13 @@ export class NodeRpcStream implements NodeResponder {
   #cancel: (() => void) | undefined;
   #onDrain: (() => void) | undefined;
 
-  constructor(parts: NodeRpcStreamParts) {
-    this.#parts = parts;
-    this.openedAt = parts.openedAt;
-    this.#decoder = new FrameDecoder(parts.maxFrameBytes);
+  constructor(
+    readonly id: number,
+    readonly openedAt: number,
+    owner: NodeRpcStreamOwner,
+  ) {
+    this.#owner = owner;
+    this.#decoder = new FrameDecoder(owner.maxFrameBytes);
   }
 
   get isReading(): boolean {
@@ -61,12 +62,13 @@ export class NodeRpcStream implements NodeResponder {
   /** Whether nothing can come or go on this stream any more. */
   get isOver(): boolean {
     if (this.#state !== 'answered') return false;
-    return this.#inputEnded || this.#parts.connection.isFinished(this.#parts.id);
+    return this.#inputEnded || this.#owner.connection.isFinished(this.id);
   }
 
   /** Reads what has come, as far as it is wanted. */
   readAvailable(): void {
-    const { connection, id } = this.#parts;
+    const { id } = this;
+    const { connection } = this.#owner;
     while (!this.#inputEnded) {
       const chunk = connection.read(id);
       if (chunk === undefined) return;
@@ -89,12 +91,12 @@ export class NodeRpcStream implements NodeResponder {
   abandon(): void {
     this.#state = 'answered';
     this.#stopCall();
-    this.#parts.onAnswered();
+    this.#owner.onAnswered(this);
   }
 
   /** Looks whether the device still waits for the answer; a stopped stream is not reported otherwise until it is written to. */
   checkWanted(): void {
-    if (this.#state !== 'answering' || this.#parts.connection.isWanted(this.#parts.id)) return;
+    if (this.#state !== 'answering' || this.#owner.connection.isWanted(this.id)) return;
     this.abandon();
     this.#stopInput();
   }
@@ -105,10 +107,11 @@ export class NodeRpcStream implements NodeResponder {
 
   send(response: NodeResponse): boolean {
     if (this.#state !== 'answering') return false;
-    const { connection, id } = this.#parts;
+    const { id } = this;
+    const { connection } = this.#owner;
     const frame = this.#encode(response);
     if (frame === undefined) return false;
-    if (connection.queuedBytes(id) + frame.length > this.#parts.maxQueuedBytes) {
+    if (connection.queuedBytes(id) + frame.length > this.#owner.maxQueuedBytes) {
       this.#reset();
       return false;
     }
@@ -131,7 +134,7 @@ export class NodeRpcStream implements NodeResponder {
 
   fail(error: unknown): void {
     if (this.#state === 'answered') return;
-    if (isUnexpected(error)) this.#parts.onFailure(error);
+    if (isUnexpected(error)) this.#owner.onFailure(error);
     this.#writeLast(encodeFrame(errorResponseFor(error)));
   }
 
@@ -154,7 +157,7 @@ export class NodeRpcStream implements NodeResponder {
   #dispatch(request: NodeRequest): void {
     this.#state = 'answering';
     this.#isOpenEnded = STREAMING_METHODS.has(request.method);
-    const cancel = this.#parts.start(request, this);
+    const cancel = this.#owner.start(request, this);
     // The call may have been answered before `start` came back.
     if (this.isAnswering) this.#cancel = cancel;
     else cancel();
@@ -170,7 +173,7 @@ export class NodeRpcStream implements NodeResponder {
     try {
       return encodeFrame(response);
     } catch (error) {
-      this.#parts.onFailure(error);
+      this.#owner.onFailure(error);
       this.fail(error);
       return undefined;
     }
@@ -179,19 +182,19 @@ export class NodeRpcStream implements NodeResponder {
   #writeLast(frame: Buffer): void {
     this.#state = 'answered';
     this.#stopCall();
-    this.#parts.connection.write(this.#parts.id, frame, true);
+    this.#owner.connection.write(this.id, frame, true);
     this.#stopInput();
-    this.#parts.onAnswered();
+    this.#owner.onAnswered(this);
   }
 
   #reset(): void {
     this.abandon();
-    this.#parts.connection.resetWriting(this.#parts.id, STREAM_ABORTED);
+    this.#owner.connection.resetWriting(this.id, STREAM_ABORTED);
     this.#stopInput();
   }
 
   #stopInput(): void {
-    if (!this.#inputEnded) this.#parts.connection.stopReading(this.#parts.id, STREAM_DONE);
+    if (!this.#inputEnded) this.#owner.connection.stopReading(this.id, STREAM_DONE);
   }
 
   #stopCall(): void {

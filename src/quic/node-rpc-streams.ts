@@ -1,5 +1,5 @@
 import type { NodeCall, NodeRpcHandler } from './node-rpc-handler.js';
-import { NodeRpcStream } from './node-rpc-stream.js';
+import { NodeRpcStream, type NodeRpcStreamOwner } from './node-rpc-stream.js';
 import type { QuicConnection } from './quic-connection.js';
 import type { QuicSettings } from './quic-settings.js';
 
@@ -23,11 +23,27 @@ export class NodeRpcStreams {
   /** Requests that are not complete: they have a time limit, and a share of the bound on unread bytes. */
   readonly #reading = new Set<NodeRpcStream>();
   /** Calls that were not answered by the end of the turn in which they came. */
-  readonly #waiting = new Map<number, NodeRpcStream>();
-  #begun: [number, NodeRpcStream][] = [];
+  readonly #waiting = new Set<NodeRpcStream>();
+  #begun: NodeRpcStream[] = [];
   #isDraining = false;
+  readonly #owner: NodeRpcStreamOwner;
 
-  constructor(private readonly parts: NodeRpcStreamsParts) {}
+  constructor(private readonly parts: NodeRpcStreamsParts) {
+    const { connection, device, settings, handler } = parts;
+    this.#owner = {
+      connection,
+      maxFrameBytes: settings.maxFrameBytes,
+      maxQueuedBytes: settings.maxQueuedResponseBytes,
+      start: (request, responder) => handler.handle({ ...device, request }, responder),
+      onAnswered: (stream) => {
+        this.#forgetIfOver(stream);
+        parts.onAnswered();
+      },
+      onFailure: (error) => {
+        parts.onFailure(error);
+      },
+    };
+  }
 
   /** Reads what has come, ends what took too long, forgets what is over. */
   turn(): void {
@@ -37,9 +53,9 @@ export class NodeRpcStreams {
       this.#read(id);
     }
     this.#expire();
-    for (const [id, stream] of this.#waiting) {
+    for (const stream of this.#waiting) {
       stream.checkWanted();
-      this.#forgetIfOver(id, stream);
+      this.#forgetIfOver(stream);
     }
   }
 
@@ -79,7 +95,7 @@ export class NodeRpcStreams {
 
   #noteWaiting(): void {
     if (this.#begun.length === 0) return;
-    for (const [id, stream] of this.#begun) if (this.#streams.has(id)) this.#waiting.set(id, stream);
+    for (const stream of this.#begun) if (this.#streams.has(stream.id)) this.#waiting.add(stream);
     this.#begun = [];
   }
 
@@ -102,7 +118,7 @@ export class NodeRpcStreams {
     const stream = known ?? this.#open(id);
     stream.readAvailable();
     if (!stream.isReading) this.#reading.delete(stream);
-    this.#forgetIfOver(id, stream);
+    this.#forgetIfOver(stream);
   }
 
   #isBudgetSpent(): boolean {
@@ -112,32 +128,17 @@ export class NodeRpcStreams {
   }
 
   #open(id: number): NodeRpcStream {
-    const { connection, device, settings, handler } = this.parts;
-    const stream: NodeRpcStream = new NodeRpcStream({
-      id,
-      connection,
-      maxFrameBytes: settings.maxFrameBytes,
-      maxQueuedBytes: settings.maxQueuedResponseBytes,
-      openedAt: this.parts.monotonic(),
-      start: (request, responder) => handler.handle({ ...device, request }, responder),
-      onAnswered: () => {
-        this.#forgetIfOver(id, stream);
-        this.parts.onAnswered();
-      },
-      onFailure: (error) => {
-        this.parts.onFailure(error);
-      },
-    });
+    const stream = new NodeRpcStream(id, this.parts.monotonic(), this.#owner);
     this.#streams.set(id, stream);
     this.#reading.add(stream);
-    this.#begun.push([id, stream]);
+    this.#begun.push(stream);
     return stream;
   }
 
-  #forgetIfOver(id: number, stream: NodeRpcStream): void {
+  #forgetIfOver(stream: NodeRpcStream): void {
     if (!stream.isOver) return;
-    this.#streams.delete(id);
+    this.#streams.delete(stream.id);
     this.#reading.delete(stream);
-    this.#waiting.delete(id);
+    this.#waiting.delete(stream);
   }
 }

@@ -115,7 +115,6 @@ export class QuicClient implements ConnectionOwner {
       turns: new TurnQueue(() => {
         this.#connection.close(true, APPLICATION_CLOSE);
       }),
-      maxDatagramBytes: MAX_DATAGRAM_BYTES,
       send: (packet, to) => {
         socket.send(packet, to);
       },

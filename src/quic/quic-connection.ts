@@ -35,7 +35,6 @@ export interface ConnectionParts {
   readonly native: Connection;
   readonly local: HostPort;
   readonly turns: TurnQueue;
-  readonly maxDatagramBytes: number;
   /** Sends a datagram; must not throw. The buffer is handed over. */
   send(packet: Buffer, to: HostPort): void;
   monotonic(): number;
@@ -50,12 +49,14 @@ export interface StreamChunk {
 /** Timers are cut to this, so that steps of the wall clock are noticed within half a minute. */
 const MAX_SLEEP_MS = 30_000;
 /**
- * What quiche holds for a connection is outside of V8's sight, and freed only when V8 collects what stands for it. So the
- * buffer for outgoing packets is made this large: then V8 knows that there is something to collect, and strangers who come
- * and go cannot pile up a gigabyte meanwhile. About half of what quiche really holds: collecting is a tenth of the work
- * of a handshake at this size, and a fifth at twice as much. The part that is not written to takes no memory.
+ * What quiche holds for a connection is outside of V8's sight, and freed only when V8 collects what stands for it. So each
+ * connection has a buffer of this size that nobody uses: then V8 knows that there is something to collect, and strangers
+ * who come and go cannot pile up a gigabyte meanwhile. About half of what quiche really holds: collecting is a tenth of
+ * the work of a handshake at this size, and a fifth at twice as much. What is not written to takes no memory.
  */
-const NATIVE_BYTES = 32 * 1024;
+const BALLAST_BYTES = 32 * 1024;
+/** Shared by all: what quiche writes into it is copied before anything else happens. */
+const SEND_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 const NO_REASON = new Uint8Array(0);
 const NOTHING: readonly number[] = [];
@@ -68,7 +69,7 @@ export class QuicConnection {
   readonly #parts: ConnectionParts;
   readonly #native: Connection;
   readonly #writes: StreamWrites;
-  readonly #out: Buffer;
+  protected readonly ballast = Buffer.allocUnsafeSlow(BALLAST_BYTES);
   #owner: ConnectionOwner | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Number.POSITIVE_INFINITY;
@@ -83,7 +84,6 @@ export class QuicConnection {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#native = parts.native;
-    this.#out = Buffer.allocUnsafeSlow(Math.max(parts.maxDatagramBytes, NATIVE_BYTES));
     this.#writes = new StreamWrites(parts.native, {
       drained: (streamId) => this.#owner?.onStreamDrained(streamId),
       stopped: (streamId) => this.#owner?.onStreamStopped(streamId),
@@ -312,12 +312,13 @@ export class QuicConnection {
     for (;;) {
       let sent: ReturnType<Connection['send']>;
       try {
-        sent = this.#native.send(this.#out);
+        sent = this.#native.send(SEND_BUFFER);
       } catch {
         return;
       }
       if (sent === null) return;
-      const packet = Buffer.from(this.#out.subarray(0, sent[0]));
+      const packet = Buffer.allocUnsafe(sent[0]);
+      SEND_BUFFER.copy(packet, 0, 0, packet.length);
       this.#traffic.sent += packet.length;
       if (this.#end?.by === 'local') this.#closePacket = { bytes: packet, to: sent[1].to };
       this.#parts.send(packet, sent[1].to);

@@ -258,7 +258,6 @@ export class QuicEndpoint implements NodeConnections {
         native: quiche.Connection.accept(id, originalDestinationId, local, from, config),
         local,
         turns: this.#turns,
-        maxDatagramBytes: this.#settings.maxDatagramBytes,
         send: (packet, to) => {
           this.#send(packet, to);
         },

@@ -1,5 +1,6 @@
 import quiche from '@matrixai/quic/native/quiche.js';
 import type { Config } from '@matrixai/quic/native/types.js';
+import { randomBytes } from 'node:crypto';
 
 /** ALPN of node RPC (DESIGN §6). */
 export const ALPN = 'palyra-quic-v1';
@@ -29,13 +30,20 @@ interface EncodedIdentity {
   readonly chains: Uint8Array[] | undefined;
 }
 
+/** Length of what BoringSSL takes for a ticket key: its name, for HMAC, for AES; 16 bytes each. */
+const TICKET_KEY_BYTES = 48;
+
 /**
- * Makes one quiche config for each connection. A shared one would hand out session tickets that its other connections
- * accept, so that a client could come back without showing its certificate again; here the ticket key dies with the
- * connection. Early data stays off. The peer's certificate is mandatory and its chain is checked natively too.
+ * Makes quiche's configs. Early data stays off. The peer's certificate is mandatory and its chain is checked natively too.
+ *
+ * quiche cannot be told to hand out no session tickets, and a client that comes back with one shows no certificate. So
+ * nobody ever holds the key that opens one: each connection that begins makes the key anew, for all of them. (A config
+ * for each connection does that too, for 10 KiB and a twelfth of a handshake more.) Should one be opened all the same,
+ * admission refuses it.
  */
 export class QuicheConfigs {
   readonly #identity: EncodedIdentity;
+  #server: Config | undefined;
 
   /** The PEM texts are looked at by `forServer` and `forClient`, which throw when quiche cannot use them. */
   constructor(
@@ -49,14 +57,15 @@ export class QuicheConfigs {
     };
   }
 
-  /** `resetToken`: the connection's stateless reset token, as an unsigned 128-bit integer. */
+  /**
+   * For one connection, which has to be accepted before the next call.
+   * `resetToken`: the connection's stateless reset token, as an unsigned 128-bit integer.
+   */
   forServer(resetToken: bigint): Config {
-    const config = this.#base();
-    config.setInitialMaxStreamsBidi(this.transport.maxStreams);
-    config.setInitialMaxStreamDataBidiRemote(this.transport.maxUnreadBytesPerStream);
-    config.setInitialMaxStreamDataBidiLocal(0);
-    config.setStatelessResetToken(resetToken);
-    return config;
+    this.#server ??= this.#makeServer();
+    this.#server.setTicketKey(randomBytes(TICKET_KEY_BYTES));
+    this.#server.setStatelessResetToken(resetToken);
+    return this.#server;
   }
 
   forClient(): Config {
@@ -64,6 +73,14 @@ export class QuicheConfigs {
     config.setInitialMaxStreamsBidi(0);
     config.setInitialMaxStreamDataBidiLocal(this.transport.maxUnreadBytesPerStream);
     config.setInitialMaxStreamDataBidiRemote(0);
+    return config;
+  }
+
+  #makeServer(): Config {
+    const config = this.#base();
+    config.setInitialMaxStreamsBidi(this.transport.maxStreams);
+    config.setInitialMaxStreamDataBidiRemote(this.transport.maxUnreadBytesPerStream);
+    config.setInitialMaxStreamDataBidiLocal(0);
     return config;
   }
 

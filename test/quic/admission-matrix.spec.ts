@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import quiche from '@matrixai/quic/native/quiche.js';
+import type { Config } from '@matrixai/quic/native/types.js';
 import { requestFrame } from '../../src/quic/node-rpc-message.js';
 import type { TlsIdentity } from '../../src/quic/quiche-config.js';
 import type { HostileCase } from '../ca/hostile-certificates.js';
@@ -94,15 +96,15 @@ describe('the admission matrix', () => {
     await door.close();
   });
 
-  const peerOf = (own: Own, session?: Uint8Array): Promise<RawPeer> =>
+  const peerOf = (own: Own, session?: Uint8Array, at = door): Promise<RawPeer> =>
     RawPeer.open(
-      door.port,
+      at.port,
       { roots: ca.rootPem, own },
       { trustDomain: ca.trustDomain, ...(session === undefined ? {} : { session }) },
     );
 
-  async function ticketOf(own: Own): Promise<Uint8Array> {
-    const peer = await peerOf(own);
+  async function ticketOf(own: Own, at = door): Promise<Uint8Array> {
+    const peer = await peerOf(own, undefined, at);
     await peer.runUntil(() => peer.native.session() !== null);
     const session = peer.native.session();
     if (session === null) throw new Error('the door gave no ticket');
@@ -146,5 +148,25 @@ describe('the admission matrix', () => {
       expect(door.handler.calls - before).toBe(row.ends === 'answered' ? 1 : 0);
       peer.close();
     });
+  });
+
+  it('refuses a session that could be resumed, though its certificate would be let in', async () => {
+    // The first wall taken away: all connections of this door have one ticket key.
+    const rotation = jest.spyOn(quiche.Config.prototype as Config, 'setTicketKey').mockReturnValue();
+    const open = await TestDoor.open(ca);
+    try {
+      const device = await open.enrolled();
+      const session = await ticketOf(device, open);
+      const peer = await peerOf(device, session, open);
+      expect(await outcome(peer)).toBe(NOT_ADMITTED);
+      expect(peer.native.isResumed()).toBe(true);
+      const refused = open.observer.events.filter(({ event }) => event === 'refused');
+      expect(refused).toMatchObject([{ reason: 'resumed_session' }]);
+      expect(open.handler.calls).toBe(0);
+      peer.close();
+    } finally {
+      rotation.mockRestore();
+      await open.close();
+    }
   });
 });

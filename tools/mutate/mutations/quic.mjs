@@ -12,7 +12,7 @@ const rule = 'src/quic/admission.spec.ts';
 const door = 'test/quic/admission.spec.ts';
 const boundsOfDoor = 'test/quic/bounds.spec.ts';
 const framing = 'test/quic/framing.spec.ts';
-const hostile = 'test/quic/hostile-datagrams.spec.ts';
+const matrix = 'test/quic/admission-matrix.spec.ts';
 const lifecycle = 'test/quic/lifecycle.spec.ts';
 const counting = 'src/quic/connection-bounds.spec.ts';
 const frames = 'src/quic/frame-codec.spec.ts';
@@ -262,11 +262,22 @@ export const quic = [
       'const refusal = this.#parts.bounds.handshakeRefusal(from.host);',
     ],
   ]),
-  ...inFile('src/quic/quic-endpoint.ts', { rule: TICKETS, test: hostile, only: 'ticket' }, [
+  ...inFile(
+    'src/quic/quiche-config.ts',
+    { rule: TICKETS, test: matrix, only: 'with a ticket the right one' },
     [
-      'connections share a ticket key, so that a ticket stands for a certificate',
-      'const config = this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id)));',
-      "const shared = this as unknown as { config?: ReturnType<QuicheConfigs['forServer']> };\n      const config = (shared.config ??= this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id))));",
+      [
+        'connections share a ticket key',
+        '    this.#server.setTicketKey(randomBytes(TICKET_KEY_BYTES));\n',
+        '',
+      ],
+    ],
+  ),
+  ...inFile('src/quic/node-connection.ts', { rule: TICKETS, test: matrix, only: 'could be resumed' }, [
+    [
+      'a resumed session stands for a certificate',
+      '    if (this.connection.isResumed) {',
+      '    if (false) {',
     ],
   ]),
   ...inFile('src/quic/retry-token.ts', { rule: RETRY, test: tokens }, [
@@ -335,8 +346,8 @@ export const quic = [
   ...inFile('src/quic/frame-codec.ts', { rule: WIRE, test: frames }, [
     [
       'a frame of any size is read',
-      '      if (length > this.maxFrameBytes) throw frameTooLarge(length);\n',
-      '',
+      'if (this.#headerFilled === FRAME_HEADER_BYTES && this.#length > this.maxFrameBytes) {',
+      'if (false) {',
     ],
     ['a frame of any size is sent', '  if (length > MAX_FRAME_BYTES) throw frameTooLarge(length);\n', ''],
     ['JSON may be nested without end', 'if (exceedsDepth(text, MAX_JSON_DEPTH)) {', 'if (false) {'],
@@ -376,7 +387,7 @@ export const quic = [
     ],
     [
       'answers pile up for a device that does not read',
-      'if (connection.queuedBytes(id) + frame.length > this.#parts.maxQueuedBytes) {',
+      'if (connection.queuedBytes(id) + frame.length > this.#owner.maxQueuedBytes) {',
       'if (false) {',
       { rule: BOUNDS, only: 'resets a stream' },
     ],
