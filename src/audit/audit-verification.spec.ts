@@ -190,6 +190,14 @@ describe('verifyExport', () => {
     expect(verify(entries.slice(4), other)).toEqual([{ finding: 'changed', sequence: 5 }]);
   });
 
+  it('finds another chain of the same length, though no entry is shown', () => {
+    const other = signHead({ storeId, epoch: 1_000, sequence: 12, hash: Buffer.alloc(32, 1) }, privateKey);
+    const newer = signHead({ ...head, epoch: 999 }, privateKey);
+    for (const since of [other, newer]) {
+      expect(verify([], since)).toEqual([{ finding: 'changed', sequence: 12 }]);
+    }
+  });
+
   it('does not trust an older head of another key or store', () => {
     const foreign = signHead({ ...headAt(5) }, readAuditKeyRecord(newAuditKeyRecord()));
     expect(verify(entries, foreign)).toEqual([{ finding: 'head_signature', sequence: 5 }]);

@@ -135,6 +135,9 @@ export class ExportVerification {
     if (since === null) return;
     this.checkHead(since);
     if (this.head.epoch < since.epoch) this.report('epoch_fell', this.head.sequence);
+    // With no entry behind the older head there is none that both could be held against.
+    if (this.head.sequence === since.sequence && !namesSame(this.head, since))
+      this.report('changed', since.sequence);
   }
 
   private checkRuns(): void {
@@ -178,7 +181,7 @@ export class ExportVerification {
   private checkAgainst(head: SignedAuditHead): void {
     const link = this.#named.get(head.sequence);
     if (link === undefined) return;
-    if (!link.hash.equals(head.hash) || link.epoch !== head.epoch) this.report('changed', head.sequence);
+    if (!namesSame(link, head)) this.report('changed', head.sequence);
   }
 
   private checkEnd(): void {
@@ -194,6 +197,11 @@ export class ExportVerification {
   private report(finding: AuditFindingKind, sequence: number): void {
     this.#found.set(`${finding} ${sequence}`, { finding, sequence });
   }
+}
+
+/** For two that have the same sequence. */
+function namesSame(one: Pick<Link, 'hash' | 'epoch'>, other: Pick<Link, 'hash' | 'epoch'>): boolean {
+  return one.hash.equals(other.hash) && one.epoch === other.epoch;
 }
 
 function hashHolds(entry: AuditEntry): boolean {

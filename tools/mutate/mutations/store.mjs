@@ -304,6 +304,11 @@ export const store = [
       '',
     ],
     [
+      'another chain of the same length is not found',
+      'if (this.head.sequence === since.sequence && !namesSame(this.head, since))',
+      'if (false)',
+    ],
+    [
       'an entry behind the head is not found',
       "if (sequence > this.head.sequence) this.report('unwitnessed', sequence);\n",
       '',
@@ -351,7 +356,7 @@ export const store = [
     ],
     [
       'an entry is not held against the head',
-      "if (!link.hash.equals(head.hash) || link.epoch !== head.epoch) this.report('changed', head.sequence);\n",
+      "if (!namesSame(link, head)) this.report('changed', head.sequence);\n",
       '',
     ],
     [
