@@ -30,7 +30,7 @@ import { verifyRecords } from '../secret-store/record-verification.js';
 import { SqlSealedRecords } from '../secret-store/sql-sealed-records.js';
 import { SqlSecretReader } from '../secret-store/sql-secret-store.js';
 import type { Clock } from '../time/clock.js';
-import { beginNewEpoch, type DroppedPairings } from './new-epoch.js';
+import { beginNewEpoch, type EndedByRestore } from './new-epoch.js';
 
 /** The one unit of a restore may take long: nobody waits behind it. Milliseconds. */
 const UNIT_LIMIT_MS = 10 * 60_000;
@@ -50,6 +50,8 @@ export interface RestoreOptions {
   /** Tried too, as at the start of the service. */
   readonly nextMasterKey?: MasterKeySource | undefined;
   readonly clock: Clock;
+  /** Ends the operators of the backup, for when nobody has a token of theirs: the next start makes a first admin. */
+  readonly endOperators?: boolean;
   /**
    * Reads what came after the backup, before anything is in place; returns the epoch that the audit log had reached. What
    * it throws ends the restore.
@@ -57,7 +59,7 @@ export interface RestoreOptions {
   readonly readLater?: (trust: BackupTrust) => Promise<number>;
 }
 
-export interface Restored extends DroppedPairings {
+export interface Restored extends EndedByRestore {
   /** What the backup held. */
   readonly backup: StoreCopy;
   /** The epoch that the restore has begun, Unix milliseconds. */
@@ -176,9 +178,12 @@ async function restoreWith(
       confirmedAt: null,
       confirmedBy: null,
     };
-    const dropped = await ofThis(() => unitOfWork.run((unit) => beginNewEpoch(unit, restore)));
+    const endOperators = options.endOperators ?? false;
+    const ended = await ofThis(() =>
+      unitOfWork.run((unit) => beginNewEpoch(unit, restore, { endOperators })),
+    );
     await unitOfWork.close();
-    return { backup, epoch, restore, findings, ...dropped };
+    return { backup, epoch, restore, findings, ...ended };
   } finally {
     await reader.close();
     // One file, which can be put in place by its name alone.

@@ -241,4 +241,21 @@ describe('a store that is restored from a backup', () => {
       stderr: '',
     });
   });
+
+  it('can be restored where nobody has a token any more', async () => {
+    await writeFile(at('old-token'), await service.adminToken(), { mode: 0o600 });
+    await service.stop();
+    for (const name of ['palyra.db', 'palyra.db-wal', 'palyra.db-shm', 'admin-token']) {
+      await rm(join(service.dataDir, name), { force: true });
+    }
+    const restored = await run('store', 'restore', at('backup.db'), '--new-admin-token', '--json');
+    expect(restored).toMatchObject({ code: 0, stderr: '' });
+    expect(restored.objects()).toMatchObject([{ endedOperators: 1 }]);
+    await service.run();
+    expect((await stat(join(service.dataDir, 'admin-token'))).mode & 0o777).toBe(0o600);
+    const old = await run('status', '--token-file', at('old-token'), '--json');
+    expect(JSON.parse(old.stderr)).toMatchObject({ error: 'CREDENTIALS_INVALID' });
+    expect(await run('store', 'confirm')).toMatchObject({ code: 0, stderr: '' });
+    expect(await ready()).toMatchObject({ ready: true });
+  });
 });

@@ -81,6 +81,7 @@ describe('restore', () => {
       backup: { storeId: scene.original.storeId, ...before },
       epoch: START + 5_000,
       droppedCodes: 1,
+      endedOperators: 0,
       findings: [],
     });
     expect(await readdir(dataDir)).toEqual(['palyra.db', 'palyra.lock', 'store.key']);
@@ -94,6 +95,16 @@ describe('restore', () => {
     const [last, first] = await store.auditLog.entries({ after: before.sequence - 1, limit: 2 });
     expect(first).toMatchObject({ epoch: START + 5_000, action: 'store.restored', previous: last?.hash });
     expect(await auditFindings(store)).toEqual([]);
+    await store.close();
+  });
+
+  it('ends the operators of the backup when it is asked to', async () => {
+    expect(await restore({ endOperators: true })).toMatchObject({ endedOperators: 40 });
+    const store = await openStore({ dataDir, masterKey, clock });
+    expect(await store.committed.secrets.list('operator/')).toEqual([]);
+    const { sequence } = store.storeTime();
+    const [entry] = await store.auditLog.entries({ after: sequence - 1, limit: 1 });
+    expect(JSON.parse(entry!.details)).toMatchObject({ ended_operators: 40 });
     await store.close();
   });
 

@@ -17,6 +17,7 @@ export function addBackupCommands(store: Command, context: CliContext): void {
     .description('make a store of a backup, in quarantine; needs no service')
     .option('--config <path>', 'settings file (./palyra.yaml if there is one)')
     .option('--audit-export <path>', 'list what this audit export says was withdrawn since the backup')
+    .option('--new-admin-token', 'end the operator tokens of the backup; the next start writes a new one')
     .action(async (backup: string, options: RestoreCommandOptions) => {
       const { restoreFromBackup } = await import('./restore.js');
       await restoreFromBackup(context, backup, options);

@@ -14,6 +14,7 @@ import {
 export interface RestoreCommandOptions extends JsonOptions {
   readonly config?: string;
   readonly auditExport?: string;
+  readonly newAdminToken?: boolean;
 }
 
 /** `palyra store restore`: with the settings of the service that is to run on it. */
@@ -33,6 +34,7 @@ export async function restoreFromBackup(
     backup,
     ...masterKeySources(settings.store),
     clock: context.clock,
+    endOperators: options.newAdminToken ?? false,
     readLater: async (trust) => {
       if (auditExport === undefined) return 0;
       later = await readLaterDecisions(auditExport, trust);
@@ -40,10 +42,11 @@ export async function restoreFromBackup(
     },
   });
   show(output, settings.store.dataDir, restored, later);
+  tellSteps(output, options);
 }
 
 function show(output: Output, dataDir: string, restored: Restored, later: VerifiedLater | undefined): void {
-  const { backup, epoch, droppedCodes, droppedRequests, findings } = restored;
+  const { backup, epoch, droppedCodes, droppedRequests, endedOperators, findings } = restored;
   for (const { record, reason } of findings) {
     output.warning('RECORD_DAMAGED', `the record ${record} of the backup does not open (${reason})`);
   }
@@ -54,6 +57,7 @@ function show(output: Output, dataDir: string, restored: Restored, later: Verifi
     backup: { epoch: backup.epoch, sequence: backup.sequence, hash: backup.hash.toString('hex') },
     droppedCodes,
     droppedRequests,
+    endedOperators,
     findings,
     ...(later === undefined ? {} : laterObject(later)),
   });
@@ -61,14 +65,24 @@ function show(output: Output, dataDir: string, restored: Restored, later: Verifi
     ['store', `${backup.storeId.toString('hex')} in ${dataDir}`],
     ['backup', `epoch ${backup.epoch}, sequence ${backup.sequence}`],
     ['new epoch', String(epoch)],
-    ['dropped', `${droppedCodes} codes, ${droppedRequests} pending requests`],
+    [
+      'dropped',
+      `${droppedCodes} codes, ${droppedRequests} pending requests, ${endedOperators} operator tokens`,
+    ],
   ]);
   if (later !== undefined) showLaterDecisions(output, later);
+}
+
+function tellSteps(output: Output, { auditExport, newAdminToken }: RestoreCommandOptions): void {
   output.line();
   output.line('The store is in quarantine: no device is admitted, paired or renewed.');
-  output.line('1. start the service: palyra serve');
   output.line(
-    later === undefined
+    newAdminToken === true
+      ? '1. start the service: palyra serve; it writes a new admin token to admin-token in the data directory'
+      : '1. start the service: palyra serve; the operator tokens of the time of the backup are good',
+  );
+  output.line(
+    auditExport === undefined
       ? '2. revoke again what was revoked since the backup (palyra store redo, if there is an audit export)'
       : '2. revoke again what was revoked since: palyra store redo --audit-export <path>, the rest by hand',
   );

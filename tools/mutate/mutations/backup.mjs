@@ -26,6 +26,9 @@ export const backup = [
       { only: 'begins an epoch above' },
     ],
   ]),
+  ...inFile('src/store/new-epoch.ts', { rule: STORE, test: restore, only: 'ends the operators' }, [
+    ['the operators of a backup cannot be ended', 'endOperators ? await endAllOperators(unit) : 0', '0'],
+  ]),
   ...inFile(
     'src/store/new-epoch.ts',
     { rule: STORE, test: restore, only: 'makes a whole store in quarantine' },
