@@ -316,8 +316,8 @@ describe('pairing of a device', () => {
   });
 
   it('sends no proof when the pending record cannot be saved', async () => {
-    await writeFile(directory, 'in the way');
-    expect(await failureOf(pair())).toMatchObject({ reason: 'STORE_FILE_UNREADABLE' });
+    const askProof = (): Promise<string> => writeFile(directory, 'in the way').then(() => formatPinCode(PIN));
+    expect(await failureOf(pair({ askProof }))).toMatchObject({ reason: 'STORE_FILE_UNREADABLE' });
     expect(server.proofs).toEqual([]);
   });
 

@@ -143,6 +143,8 @@ describe('palyra without a service', () => {
     it.each([
       ['endpoint', ['status', '--endpoint', 'localhost'], 'ENDPOINT_MALFORMED'],
       ['time', ['status', '--endpoint', NOBODY, '--timeout', '10'], 'DURATION'],
+      ['time to wait', ['status', '--endpoint', NOBODY, '--timeout', '0s'], 'DURATION'],
+      ['time to its end', ['certificates', 'list', '--expires-within', '36501d'], 'DURATION'],
       ['ttl', ['pairing', 'code', '--endpoint', NOBODY, '--ttl', 'soon'], 'DURATION'],
       ['state', ['pairing', 'list', '--state', 'sleepy'], 'STATE'],
     ])('exit 2 for a wrong %s', async (_what, commandLine, reason) => {
@@ -173,6 +175,16 @@ describe('palyra without a service', () => {
 
     it('exits 2 for a code of the wrong form, and does not repeat it', async () => {
       expect(await reasonOf(['--proof-stdin'], '7ZK4-65049\n')).toEqual({ reason: 'CODE_LENGTH', code: 2 });
+    });
+
+    it('exits 2 for a device directory that cannot be used, before it asks for a code', async () => {
+      await fileWith('device', 'in the way');
+      const result = await runCommand([...pair, '--device-dir', join(directory, 'device')]);
+      expect(result.error()).toMatchObject({
+        error: 'DEVICE_DIRECTORY',
+        exitCode: 2,
+        advice: expect.stringContaining('--device-dir'),
+      });
     });
 
     it('exits 4 when nothing listens', async () => {

@@ -90,6 +90,7 @@ describe('palyra pairing code', () => {
 
   it.each([
     ['COUNT', ['--uses', 'many']],
+    ['COUNT', ['--uses', '0']],
     ['KIND', ['--client-kind', 'node,toaster']],
     ['QR_FILE', ['--qr-file', 'link.jpeg']],
   ])('refuses wrong use with %s before it asks for anything', async (reason, options) => {

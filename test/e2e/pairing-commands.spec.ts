@@ -73,7 +73,9 @@ describe('the queue of pairing requests', () => {
     expect(await listed('--client-kind', 'node')).toEqual(both);
     expect(await listed('--client-kind', 'cli')).toEqual([]);
     expect(await listed('--max-age', '1h')).toEqual(both);
+    expect(await listed('--max-age', '400d', '--min-age', '0s')).toEqual(both);
     expect(await listed('--min-age', '1h')).toEqual([]);
+    expect(await listed('--min-age', '400d')).toEqual([]);
     const text = await run('pairing', 'list', '--state', 'rejected');
     expect(text.stdout).toContain(rejected.requestId);
     expect(text.stdout).not.toContain(waiting.requestId);

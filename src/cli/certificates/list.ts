@@ -1,6 +1,5 @@
 import { ClientError } from '../../client/client-error.js';
 import type { OperatorClient } from '../../client/operator-client.js';
-import { parseDuration } from '../../config/values.js';
 import {
   type CertificateCounts,
   type InventoryCertificate,
@@ -8,6 +7,7 @@ import {
 } from '../../generated/palyra/controlplane/v1/certificate.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
+import { readAge } from '../duration-option.js';
 import { certificateStateWord, readCertificateState } from '../enum-word.js';
 import { withOperatorSession } from '../operator-session.js';
 import { timeText } from '../terminal/time-text.js';
@@ -25,7 +25,8 @@ const PAGE_SIZE = 500;
 /** `palyra certificates list`. */
 export async function listCertificates(context: CliContext, options: CertificateListOptions): Promise<void> {
   const state = readCertificateState(options.state);
-  const within = options.expiresWithin === undefined ? undefined : readWithin(options.expiresWithin);
+  const within =
+    options.expiresWithin === undefined ? undefined : readAge('--expires-within', options.expiresWithin);
   const limit = options.limit === undefined ? Infinity : readLimit(options.limit);
   await withOperatorSession(context, options, async ({ client, output, now }) => {
     const range =
@@ -81,17 +82,6 @@ const stateText = ({ state, current }: InventoryCertificate): string =>
 
 const countText = (counts: CertificateCounts | undefined): string =>
   counts === undefined ? '' : `${counts.valid} valid, ${counts.expired} expired, ${counts.revoked} revoked`;
-
-/** Milliseconds. Throws a usage error. */
-function readWithin(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch {
-    throw new ClientError('usage', 'DURATION', `--expires-within ${JSON.stringify(text)} is no duration`, {
-      advice: 'write it with its unit: ms, s, m, h or d, for example 12h or 7d',
-    });
-  }
-}
 
 function readLimit(text: string): number {
   const limit = /^[1-9]\d{0,8}$/.test(text) ? Number(text) : NaN;

@@ -6,7 +6,7 @@ import {
 import { PairingCodeKind, type PairingCodePolicy } from '../../generated/palyra/controlplane/v1/pairing.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
-import { readProtoDuration } from '../deadline.js';
+import { readProtoAge } from '../duration-option.js';
 import { clientKindWord, readClientKinds } from '../enum-word.js';
 import { readCount } from '../number-option.js';
 import { type OperatorSession, withOperatorSession } from '../operator-session.js';
@@ -35,7 +35,7 @@ export async function mintCode(context: CliContext, options: CodeOptions): Promi
     kind: isLink ? PairingCodeKind.PAIRING_CODE_KIND_LINK : PairingCodeKind.PAIRING_CODE_KIND_PIN,
     linkEndpoint: options.linkEndpoint === undefined ? '' : requireEndpoint(options.linkEndpoint).text,
     policy: policyOf(options),
-    ...(options.ttl === undefined ? {} : { ttl: readProtoDuration('--ttl', options.ttl) }),
+    ...(options.ttl === undefined ? {} : { ttl: readProtoAge('--ttl', options.ttl) }),
   };
   const file = options.qrFile === undefined ? undefined : await QrFile.reserve(options.qrFile);
   try {
@@ -54,7 +54,8 @@ export async function mintCode(context: CliContext, options: CodeOptions): Promi
 
 function policyOf(options: CodeOptions): DeepPartial<PairingCodePolicy> {
   return {
-    uses: options.uses === undefined ? 0 : readCount('--uses', options.uses),
+    // Zero on the wire is what was not said, and means one device.
+    uses: options.uses === undefined ? 0 : readCount('--uses', options.uses, 1),
     preApproved: options.preApproved === true,
     clientKinds: readClientKinds('--client-kind', options.clientKind),
     deviceIdPattern: (options.deviceIds ?? '').toUpperCase(),

@@ -7,7 +7,7 @@ import {
 import { allPages } from '../all-pages.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
-import { readProtoDuration } from '../deadline.js';
+import { readProtoAge } from '../duration-option.js';
 import { clientKindWord, pairingStateWord, readClientKinds, readPairingState } from '../enum-word.js';
 import { withOperatorSession } from '../operator-session.js';
 import { relativeText } from '../terminal/time-text.js';
@@ -53,8 +53,8 @@ function filterOf(options: ListOptions): DeepPartial<ListNodePairingRequestsRequ
     state: readPairingState(options.state),
     ...(clientKind === undefined ? {} : { clientKind }),
     codeId: (options.code ?? '').toUpperCase(),
-    ...(options.minAge === undefined ? {} : { minAge: readProtoDuration('--min-age', options.minAge) }),
-    ...(options.maxAge === undefined ? {} : { maxAge: readProtoDuration('--max-age', options.maxAge) }),
+    ...(options.minAge === undefined ? {} : { minAge: readProtoAge('--min-age', options.minAge) }),
+    ...(options.maxAge === undefined ? {} : { maxAge: readProtoAge('--max-age', options.maxAge) }),
   };
 }
 

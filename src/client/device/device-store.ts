@@ -1,11 +1,11 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { ProcessLock } from '../../database/process-lock.js';
+import { LOCK_FILE, ProcessLock } from '../../database/process-lock.js';
 import { DomainError } from '../../errors/domain-error.js';
 import type { RandomBytes } from '../../random/random-bytes.js';
 import { decodeJsonRecord, encodeJsonRecord } from '../../secret-store/json-record.js';
-import { readMasterKey } from '../../secret-store/master-key.js';
+import { DEFAULT_KEY_FILE, readMasterKey } from '../../secret-store/master-key.js';
 import {
   createPrivateFile,
   readPrivateFile,
@@ -21,6 +21,7 @@ import {
   wrapDataKey,
 } from '../../secret-store/sealed-record.js';
 import { removeFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from '../../secret-store/atomic-file.js';
+import { requireUsableDirectory } from './device-directory.js';
 
 /** Records of a device store; each is one file, `<name>.sealed`. */
 export const DEVICE_RECORDS = ['pending', 'identity', 'certificate', 'renewal'] as const;
@@ -83,6 +84,11 @@ export class DeviceStore extends DeviceStoreReader {
     if (!(await exists(join(directory, HEADER_FILE)))) return undefined;
     await requirePrivateDirectory(directory);
     return DeviceStore.#locked(directory, async () => openSealer(directory, random));
+  }
+
+  /** Whether the store can be opened or made, without making anything. Throws what `requireUsableDirectory` throws. */
+  static async requirePlace(directory: string): Promise<void> {
+    await requireUsableDirectory(directory, [LOCK_FILE, DEFAULT_KEY_FILE, HEADER_FILE]);
   }
 
   /** Opens the store, or makes it: directory, lock, key file, header, in this order. */

@@ -34,7 +34,7 @@ import type { PairingObserver } from './pairing-event.js';
 import { settlePairing } from './settlement.js';
 
 export interface PairingOptions {
-  /** The device store; made once the server has shown that it knows the code. */
+  /** The device store, an absolute path; made once the server has shown that it knows the code. */
   readonly directory: string;
   /** Asked for the code or link only when one is needed: an unfinished pairing is taken up without. */
   readonly askProof: () => Promise<string>;
@@ -58,13 +58,14 @@ const PENDING_LIFE_MS = 8 * 24 * 3_600_000;
  * The device's whole way into the cluster (DESIGN §5): handshake, waiting for the decision, collecting and checking the
  * certificate, saving it. May be killed at any point and run again: it then takes up what it had begun.
  *
- * Throws `unauthenticated` (wrong code or false server: nothing was saved, nothing is tried again), `refused`
+ * Throws `usage` before anything is asked or sent when the store cannot be kept in its directory; `unauthenticated` (wrong code or false server: nothing was saved, nothing is tried again), `refused`
  * (rejected), `unreachable`, `RemoteError`, and what `signal` says.
  */
 export async function pairDevice(
   options: PairingOptions,
   observe: PairingObserver,
 ): Promise<StoredCertificate> {
+  await DeviceStore.requirePlace(options.directory);
   const session = new PairingSession(
     options,
     observe,

@@ -159,6 +159,12 @@ export const client = [
       { rule: 'PROTOCOL, Pairing: Link', only: 'says nothing at all' },
     ],
     [
+      'a try is spent before it is known whether its outcome can be kept',
+      '  await DeviceStore.requirePlace(options.directory);\n',
+      '',
+      { test: 'test/cli/device-directory.spec.ts' },
+    ],
+    [
       'an unfinished pairing is kept for ever',
       'if (pending.expiresAt <= this.options.clock.now()) {',
       'if (false) {',
