@@ -65,8 +65,9 @@ export function reportError(error: unknown, stderr: Writable, json: boolean): Ex
 
 export function describeError(error: unknown): ErrorReport {
   if (error instanceof ClientError) {
-    const { reason, message, advice } = error;
-    return { exitCode: EXIT_OF_FAILURE[error.failure], reason, message, advice };
+    const { reason, message, advice, retryAfterMs } = error;
+    const exitCode = EXIT_OF_FAILURE[error.failure];
+    return { exitCode, reason, message, advice: advice ?? againText(retryAfterMs), retryAfterMs };
   }
   if (error instanceof RemoteError) return describeRemote(error);
   if (error instanceof SettingsError) {
@@ -78,16 +79,17 @@ export function describeError(error: unknown): ErrorReport {
 }
 
 function describeRemote(error: RemoteError): ErrorReport {
-  const seconds = error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs / 1000);
   return {
     exitCode: EXIT_OF_CODE[error.code] ?? EXIT_CODE.failed,
     reason: error.reason,
     message: error.message === '' ? error.code : error.message,
-    advice:
-      seconds === undefined ? (ADVICE[error.reason] ?? ADVICE[error.code]) : `try again in ${seconds} s`,
+    advice: againText(error.retryAfterMs) ?? ADVICE[error.reason] ?? ADVICE[error.code],
     retryAfterMs: error.retryAfterMs,
   };
 }
+
+const againText = (retryAfterMs: number | undefined): string | undefined =>
+  retryAfterMs === undefined ? undefined : `try again in ${Math.ceil(retryAfterMs / 1000)} s`;
 
 function describeDomain(error: DomainError): ErrorReport {
   const { reason, message, retryAfterMs } = error;

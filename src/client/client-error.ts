@@ -3,13 +3,16 @@ export type ClientFailure = 'failed' | 'usage' | 'refused' | 'unreachable' | 'ti
 
 export interface ClientErrorOptions {
   /** One line that says what to do about it. */
-  readonly advice?: string;
+  readonly advice?: string | undefined;
+  /** When the same may be tried again, milliseconds from now. */
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
 /** A failure that this side found out: nothing that the server answered (that is `RemoteError`). Holds no secret. */
 export class ClientError extends Error {
   readonly advice: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     readonly failure: ClientFailure,
@@ -20,6 +23,7 @@ export class ClientError extends Error {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = 'ClientError';
     this.advice = options.advice;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

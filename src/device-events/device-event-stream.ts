@@ -84,7 +84,7 @@ function requireReached(after: number, now: number): void {
   if (after <= now) return;
   throw wrongState(
     'RESUME_FROM_AHEAD',
-    `the newest event can be ${now}: the store was further before and was set back. Begin with resume_from 0, and tell an operator`,
+    `no event has a number over ${now}: resume_from is wrong, or the store was set back to an older copy. Begin with resume_from 0; if that number came from this service, tell an operator`,
   );
 }
 

@@ -39,6 +39,13 @@ describe('responseError', () => {
     });
   });
 
+  it('takes when to try again, where it is a time', () => {
+    const at = (wait: unknown): number | undefined =>
+      responseError(errorResponse('refused', { reason: 'TOO_SOON', retry_after_ms: wait })).retryAfterMs;
+    expect(at(5_000)).toBe(5_000);
+    for (const wait of [-1, 0.5, '5000', null, undefined, 1e300]) expect(at(wait)).toBeUndefined();
+  });
+
   it('takes nothing that does not look like a reason', () => {
     const odd = errorResponse('refused', { reason: '\u001b[31mred', message: 5 });
     expect(responseError(odd).reason).toBe('REFUSED');

@@ -279,7 +279,7 @@ export class QuicClient implements ConnectionOwner {
     this.#failure = new DomainError(
       'unavailable',
       'CONNECT_TIMEOUT',
-      `no QUIC connection with ${this.options.host} within ${this.options.connectTimeoutMs} ms`,
+      `no QUIC connection with ${formatHostPort(this.options)} within ${this.options.connectTimeoutMs} ms`,
     );
     this.#connection.close(false, 0);
   }

@@ -20,13 +20,16 @@ const isCode = (code: string | undefined): code is NodeErrorCode =>
  */
 export function responseError(response: NodeResponse): DomainError {
   const { error: code, result } = response;
-  const { reason, message } = (result ?? {}) as { reason?: unknown; message?: unknown };
+  const { reason, message, retry_after_ms: wait } = (result ?? {}) as Readonly<Record<string, unknown>>;
   return new DomainError(
     isCode(code) ? KIND_OF_CODE[code] : 'internal',
     typeof reason === 'string' && REASON.test(reason) ? reason : fallbackReason(code),
     typeof message === 'string' ? message : 'the control plane did not answer the call',
+    isWait(wait) ? { retryAfterMs: wait } : {},
   );
 }
+
+const isWait = (wait: unknown): wait is number => Number.isSafeInteger(wait) && Number(wait) >= 0;
 
 const fallbackReason = (code: string | undefined): string =>
   isCode(code) ? code.toUpperCase() : 'REMOTE_ERROR';

@@ -10,10 +10,14 @@ import {
   type ApproveNodePairingRequestRequest,
   type ApproveNodePairingRequestResponse,
   ControlPlaneService,
+  GetDeviceResponse,
   type ListNodePairingRequestsRequest,
   ListNodePairingRequestsResponse,
 } from '../../src/generated/palyra/controlplane/v1/control_plane.js';
+import { GetClockResponse } from '../../src/generated/palyra/controlplane/v1/clock.js';
+import { DeviceState } from '../../src/generated/palyra/controlplane/v1/device.js';
 import { PairingState } from '../../src/generated/palyra/controlplane/v1/pairing.js';
+import { PruneStoreResponse } from '../../src/generated/palyra/controlplane/v1/prune.js';
 import { formatOperatorToken, newOperatorToken } from '../../src/operators/token.js';
 import { formatPinCode, type PinCode } from '../../src/pairing/protocol/code.js';
 import { certificateKeyHash } from '../../src/pairing/protocol/root-pin.js';
@@ -26,6 +30,24 @@ import { startGrpcServer, type RunningServer } from './grpc-server.js';
 import { PairingServer, verifiersOf } from './pairing-server.js';
 
 const PIN: PinCode = { kind: 'pin', codeId: 'K7QM', pin: '482913' };
+
+const PRUNED = [
+  { what: 'certificates', records: 3n, keptFor: { seconds: 7_776_000n, nanos: 0 } },
+  { what: 'requests', records: 0n, keptFor: { seconds: 0n, nanos: 0 } },
+];
+const CLOCK = { doubt: 'CLOCK_BEHIND', deviation: { seconds: -3_600n, nanos: -500_000_000 } };
+const REVOKED = {
+  deviceId: '01K9ZZZZZZZZZZZZZZZZZZZZZZ',
+  state: DeviceState.DEVICE_STATE_REVOKED,
+  revokeTime: new Date(0),
+};
+
+/** A call that answers the same to all. */
+function answering<Answer>(answer: Answer): handleUnaryCall<unknown, Answer> {
+  return (_call, callback) => {
+    callback(null, answer);
+  };
+}
 
 describe('palyra with a service', () => {
   let ca: TestCa;
@@ -60,7 +82,13 @@ describe('palyra with a service', () => {
       const approveNodePairingRequest: typeof decide = (call, callback) => {
         decide(call, callback);
       };
-      const service = { listNodePairingRequests, approveNodePairingRequest };
+      const service = {
+        listNodePairingRequests,
+        approveNodePairingRequest,
+        pruneStore: answering(PruneStoreResponse.fromPartial({ pruned: PRUNED })),
+        getClock: answering(GetClockResponse.fromPartial({ clock: CLOCK })),
+        getDevice: answering(GetDeviceResponse.fromPartial({ device: REVOKED })),
+      };
       server = await startGrpcServer(await ca.server(), [[ControlPlaneService, service]]);
     });
 
@@ -114,6 +142,26 @@ describe('palyra with a service', () => {
         ['second', 'PAIRING_STATE_PENDING_APPROVAL'],
       ]);
       expect(result.stdout).not.toContain('\u202e');
+    });
+
+    it('give durations as proto JSON does', async () => {
+      const prune = await operator('store', 'prune', '--dry-run', '--json');
+      expect(prune.objects()).toEqual([
+        {
+          pruned: [
+            { what: 'certificates', records: '3', keptFor: '7776000s' },
+            { what: 'requests', keptFor: '0s' },
+          ],
+        },
+      ]);
+      const clock = await operator('clock', 'show', '--json');
+      expect(clock.objects()).toEqual([{ clock: { doubt: 'CLOCK_BEHIND', deviation: '-3600.500s' } }]);
+    });
+
+    it('show what a revoked device has no more as `-`', async () => {
+      const { stdout } = await operator('devices', 'show', REVOKED.deviceId);
+      expect(stdout).toMatch(/^certificate {2,}-$/m);
+      expect(stdout).toMatch(/^certificate ends {2,}-$/m);
     });
 
     it.each([

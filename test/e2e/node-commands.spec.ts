@@ -46,13 +46,27 @@ describe('palyra node', () => {
 
   it('register says what is wrong with a word', async () => {
     const refused = await run('node register --capability GPU');
-    expect(refused.code).toBe(1);
+    expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('capabilities must be a list of at most 32 words');
+  });
+
+  it.each([
+    [
+      'nothing listens there',
+      'node health --endpoint 127.0.0.1:1',
+      4,
+      /127\.0\.0\.1:1\n.*firewall stops UDP/,
+    ],
+    ['events ahead of the store', 'node events --resume-from 1000000', 1, /without --resume-from/],
+  ])('says what to do about %s', async (_what, words, code, text) => {
+    expect(await run(words)).toMatchObject({ code, stderr: expect.stringMatching(text) });
   });
 
   it('heartbeat says what the service wishes', async () => {
     const beat = await run('node heartbeat --json');
-    expect(objectsOf(beat.stdout)).toMatchObject([{ heartbeat_interval_ms: 15_000 }]);
+    expect(objectsOf(beat.stdout)).toMatchObject([
+      { deviceId: device.paired.deviceId, heartbeat_interval_ms: 15_000 },
+    ]);
     const { device: shown } = await listed();
     expect(Math.abs(Number(shown?.lastSeenTime) - Date.now())).toBeLessThan(30_000);
   });

@@ -2,7 +2,6 @@ import { ClientError } from '../../client/client-error.js';
 import { bundleSchema } from '../../client/device/bundle-message.js';
 import { keepBundle } from '../../client/device/bundle-refresh.js';
 import { DeviceStore } from '../../client/device/device-store.js';
-import { nodeFailure } from '../../client/device/node-connection.js';
 import { notPaired } from '../../client/device/not-paired.js';
 import { systemRandomBytes } from '../../random/random-bytes.js';
 import type { CliContext } from '../cli-context.js';
@@ -25,13 +24,7 @@ export interface NodeEventsOptions extends NodeOptions {
  */
 export async function nodeEvents(context: CliContext, options: NodeEventsOptions): Promise<void> {
   const resumeFrom = options.resumeFrom === undefined ? 0 : readCount('--resume-from', options.resumeFrom);
-  await withNodeSession(context, options, async (session) => {
-    try {
-      await follow(session, resumeFrom);
-    } catch (error) {
-      throw nodeFailure(error);
-    }
-  });
+  await withNodeSession(context, options, async (session) => follow(session, resumeFrom));
 }
 
 async function follow(session: NodeSession, resumeFrom: number): Promise<void> {

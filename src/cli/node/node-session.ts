@@ -51,6 +51,8 @@ export async function withNodeSession(
     const connection = await connectNode(certificate, given ?? quicEndpoints(certificate), options);
     try {
       await use({ ...connection, output, certificate, directory, signal });
+    } catch (error) {
+      throw nodeFailure(error);
     } finally {
       await connection.client.close();
     }

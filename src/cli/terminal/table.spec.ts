@@ -20,13 +20,13 @@ describe('table', () => {
     expect(lines[1]).toBe('x\\u{1b}[1A\\u{a}fake  pending');
   });
 
-  it('aligns the values of fields', () => {
+  it('aligns the values of fields, and shows that one is empty', () => {
     expect(
       fieldLines([
         ['device', '01K9'],
         ['words', 'a b'],
         ['reason', ''],
       ]),
-    ).toEqual(['device  01K9', 'words   a b', 'reason']);
+    ).toEqual(['device  01K9', 'words   a b', 'reason  -']);
   });
 });

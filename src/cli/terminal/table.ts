@@ -7,10 +7,10 @@ export function tableLines(headers: readonly string[], rows: readonly (readonly 
   return cells.map((row) => joinCells(row, widths));
 }
 
-/** Lines of `name  value`, the values aligned. */
+/** Lines of `name  value`, the values aligned; `-` for an empty one. */
 export function fieldLines(fields: readonly (readonly [name: string, value: string])[]): string[] {
   const nameWidth = Math.max(0, ...fields.map(([name]) => width(name)));
-  return fields.map(([name, value]) => `${padded(name, nameWidth)}  ${printable(value)}`.trimEnd());
+  return fields.map(([name, value]) => `${padded(name, nameWidth)}  ${printable(value) || '-'}`.trimEnd());
 }
 
 function joinCells(row: readonly string[], widths: readonly number[]): string {

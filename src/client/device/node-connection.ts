@@ -6,6 +6,7 @@ import { ClientError, type ClientFailure } from '../client-error.js';
 import { type Endpoint, parseEndpoint } from '../grpc/endpoint.js';
 import { untilAborted } from '../until-aborted.js';
 import type { StoredCertificate } from './device-records.js';
+import { NODE_ADVICE } from './node-advice.js';
 
 export interface NodeConnection {
   readonly endpoint: Endpoint;
@@ -62,11 +63,25 @@ function endpointsOf(texts: readonly string[]): Endpoint[] {
 /** How QUIC says that a connection did not come about or ended, in the client's terms; other errors as they are. */
 export function nodeFailure(error: unknown): unknown {
   if (!(error instanceof DomainError)) return error;
-  const options = { cause: error };
-  return new ClientError(FAILURE_OF_KIND[error.kind] ?? 'failed', error.reason, error.message, options);
+  const { kind, reason, message, retryAfterMs } = error;
+  const failure = FAILURE_OF_REASON[reason] ?? FAILURE_OF_KIND[kind] ?? 'failed';
+  return new ClientError(failure, reason, message, {
+    advice: NODE_ADVICE[reason],
+    retryAfterMs,
+    cause: error,
+  });
 }
 
+/** Malformed, but by nothing that was typed. */
+const FAILURE_OF_REASON: Readonly<Record<string, ClientFailure>> = {
+  IDENTITY_UNUSABLE: 'failed',
+  INVALID_RESPONSE: 'failed',
+  PROTOCOL_MISMATCH: 'failed',
+  UNSUPPORTED_METHOD: 'failed',
+};
+
 const FAILURE_OF_KIND: Partial<Record<ErrorKind, ClientFailure>> = {
+  malformed: 'usage',
   unauthenticated: 'refused',
   forbidden: 'refused',
   unavailable: 'unreachable',

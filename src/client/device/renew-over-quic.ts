@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { ClientError, stoppedBy } from '../client-error.js';
 import { bundleSchema, bytes, count } from './bundle-message.js';
 import type { StoredCertificate } from './device-records.js';
-import { connectNode, quicEndpoints } from './node-connection.js';
+import { connectNode, nodeFailure, quicEndpoints } from './node-connection.js';
 import { renewalRefusal } from './renew-call.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -37,8 +37,8 @@ export async function renewOverQuic(
     return undefined;
   }
   if (!answer.ok) {
-    const { reason, message } = responseError(answer);
-    throw renewalRefusal(reason, message) ?? new ClientError('failed', reason, message);
+    const error = responseError(answer);
+    throw renewalRefusal(error.reason, error.message) ?? nodeFailure(error);
   }
   const renewed = renewedSchema.safeParse(answer.result);
   if (renewed.success) return messageOf(renewed.data);
