@@ -46,7 +46,7 @@ import { settle, StoreKeyring } from './store-keyring.js';
 import type { StoreFields } from './store.entity.js';
 import { StoreRow } from './store.entity.js';
 import type { CopyProgress, StoreCopy } from './store-copy.js';
-import { copyDatabase, settleCopy } from './store-copy.js';
+import { copyDatabase, isSamePlace, settleCopy } from './store-copy.js';
 import type { CommittedReader, StoreTime, UnitOfWork } from './unit-of-work.js';
 
 export const DATABASE_FILE = 'palyra.db';
@@ -173,7 +173,7 @@ async function finish(
     clock,
     health: database.health,
     epoch: row.epoch,
-    chainEnd: await readChainEnd(opened.reader),
+    chainEnd: await readChainEnd(opened.reader, found?.epoch),
     ...(options.unitTimeLimitMs === undefined ? {} : { unitTimeLimitMs: options.unitTimeLimitMs }),
   });
   if (found === undefined) await fillNewStore(unitOfWork, row);
@@ -235,16 +235,21 @@ async function fillNewStore(unitOfWork: UnitOfWork, row: StoreFields): Promise<v
 }
 
 /**
- * Where the audit chain goes on. Head and last entry are written in one commit, so a store in which they differ was
- * altered, and going on would bury that under new entries.
+ * Where the audit chain goes on. Head and last entry are written in one commit, and a store begins with one, so a store in
+ * which they differ or are gone was altered, and going on would bury that under new entries. A new epoch begins with an
+ * entry too (`epoch`: that of the store; `undefined` for one that is being made).
  */
-export async function readChainEnd({ tables }: CommittedTables): Promise<ChainEnd> {
+export async function readChainEnd(
+  { tables }: CommittedTables,
+  epoch: number | undefined,
+): Promise<ChainEnd> {
   const head = await tables.findOneBy(AuditHeadRow, { id: 1 });
   const last = await lastAuditEntry(tables);
-  if (head === null && last === null) return EMPTY_CHAIN;
-  if (head === null || last?.sequence !== head.sequence || !last.hash.equals(head.hash)) {
+  if (epoch === undefined && head === null && last === null) return EMPTY_CHAIN;
+  if (head === null || last === null || !isSamePlace(head, last)) {
     throw storeDamaged('its audit log does not end where its head says');
   }
+  if (last.epoch !== epoch) throw storeDamaged('its epoch is not that of its last audit entry');
   return head;
 }
 

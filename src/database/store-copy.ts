@@ -2,7 +2,7 @@ import BetterSqlite3 from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import type { RecordSealer } from '../secret-store/record-sealer.js';
 import { mapStorageErrors } from './storage-error.js';
-import { CHECK_RECORD_NAME, readCheckRecord, readStoreRow, storeDamaged } from './store-keys.js';
+import { CHECK_RECORD_NAME, isBytes, readCheckRecord, readStoreRow, storeDamaged } from './store-keys.js';
 
 /** Pages that are copied in one turn of the event loop; about a millisecond's work. */
 const PAGES_A_TURN = 256;
@@ -79,10 +79,21 @@ export function readCopy(connection: Database): StoreCopy {
       'SELECT "sequence", "hash" FROM "audit_entry" ORDER BY "sequence" DESC LIMIT 1',
     )
     .get();
-  if (head === undefined || last?.sequence !== head.sequence || !last.hash.equals(head.hash)) {
+  if (head === undefined || last === undefined || !isSamePlace(head, last)) {
     throw storeDamaged('its audit log does not end where its head says');
   }
   return { storeId: row.storeId, epoch: row.epoch, sequence: head.sequence, hash: head.hash };
+}
+
+/** A place in the audit chain, as rows tell it: in a damaged one the hash may be no bytes. */
+interface Place {
+  readonly sequence: number;
+  readonly hash: Buffer;
+}
+
+export function isSamePlace(one: Place, other: Place): boolean {
+  const areBytes = isBytes(one.hash) && isBytes(other.hash);
+  return areBytes && one.sequence === other.sequence && one.hash.equals(other.hash);
 }
 
 /** Throws `corrupt`, `STORE_DAMAGED`, unless SQLite finds every page and index of the database in order. */

@@ -138,6 +138,8 @@ function scryptParametersOf(row: StoreFields): ScryptParameters | null {
 /** The wrapped data keys of the row, in their order; the last one seals. Throws `STORE_DAMAGED`. */
 export function splitWrappedKeys(row: StoreFields): Buffer[] {
   const { storeId, wrappedKeys } = row;
+  // In a damaged row a column may hold a text.
+  if (![storeId, wrappedKeys].every(isBytes)) throw storeDamaged('its id or its wrapped keys are no bytes');
   const count = wrappedKeys.length / WRAPPED_KEY_BYTES;
   if (storeId.length !== STORE_ID_BYTES || count < 1 || !Number.isInteger(count)) {
     throw storeDamaged('its id or its wrapped keys do not have the right length');
@@ -146,6 +148,9 @@ export function splitWrappedKeys(row: StoreFields): Buffer[] {
     wrappedKeys.subarray(index * WRAPPED_KEY_BYTES, (index + 1) * WRAPPED_KEY_BYTES),
   );
 }
+
+/** Whether a column holds bytes, as its type says; SQLite keeps in it whatever somebody wrote. */
+export const isBytes = (value: unknown): boolean => value instanceof Uint8Array;
 
 /** The error for what cannot have come about without damage; `what` completes the sentence. */
 export function storeDamaged(what: string): DomainError {

@@ -2,9 +2,8 @@ import { join } from 'node:path';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditEntryRow } from '../audit/audit.entity.js';
 import type { Store } from '../database/open-store.js';
-import { replaceFile } from '../secret-store/atomic-file.js';
 import { requirePrivateDirectory } from '../secret-store/private-file.js';
-import { requireSegment, segmentFileName, segmentText } from './audit-segment.js';
+import { requireSegment, segmentFileName, segmentText, writeSegment } from './audit-segment.js';
 import type { Pruner } from './pruner.js';
 
 /** Entries of one file, at most. */
@@ -91,7 +90,7 @@ export class AuditPruner implements Pruner {
     const { auditLog, storeId } = this.parts.store;
     await requirePrivateDirectory(this.parts.directory);
     const path = this.pathOf(first, last);
-    await replaceFile(path, Buffer.from(segmentText(entries, await auditLog.headAt(last))));
+    await writeSegment(path, segmentText(entries, await auditLog.headAt(last)));
     const before =
       first.sequence === 1
         ? null

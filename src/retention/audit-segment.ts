@@ -1,10 +1,11 @@
 import { createPublicKey } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { formatEntry, formatHead, parseEntryLine, parseHeadLine } from '../audit/audit-export.js';
 import type { SignedAuditHead } from '../audit/audit-head.js';
 import { ExportVerification } from '../audit/audit-verification.js';
 import { DomainError } from '../errors/domain-error.js';
+import { replaceFile } from '../secret-store/atomic-file.js';
 
 /** Digits of a sequence in a file name, so that names sort as their segments do. */
 const DIGITS = 12;
@@ -25,6 +26,27 @@ const padded = (number: number): string => String(number).padStart(DIGITS, '0');
 /** What `palyra audit export` writes: the entries in order, their signed head last. */
 export function segmentText(entries: readonly AuditEntry[], head: SignedAuditHead): string {
   return [...entries.map(formatEntry), formatHead(head), ''].join('\n');
+}
+
+/**
+ * Writes a segment, durably. One that is there already, from a round that was cut off, is written anew and must say the same:
+ * what was taken out of the log once is not put in again, so whoever finds it there has another history. Throws `corrupt`
+ * AUDIT_SEGMENT_DIFFERS, and leaves what is there.
+ */
+export async function writeSegment(path: string, text: string): Promise<void> {
+  const before = await readFile(path, 'utf8').catch(absent);
+  if (before !== undefined && before !== text) {
+    throw new DomainError(
+      'corrupt',
+      'AUDIT_SEGMENT_DIFFERS',
+      `the audit segment ${path} is there already and says something else than the log, so nothing is removed; keep both, and find out which was changed`,
+    );
+  }
+  await replaceFile(path, Buffer.from(text));
+}
+
+function absent(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
 
 /** What a segment is judged by. `before` is the head of what came before it; `null` for the first one. */

@@ -144,7 +144,9 @@ function open(secret: Uint8Array, info: string, place: Place, parts: Parts): Buf
   return plaintext;
 }
 
-function split(record: Uint8Array, name: string): Parts {
+function split(record: unknown, name: string): Parts {
+  // SQLite keeps in a column of bytes whatever somebody wrote into it.
+  if (!(record instanceof Uint8Array)) throw damaged('RECORD_UNKNOWN_FORMAT', name, 'holds no bytes');
   const bytes = Buffer.from(record.buffer, record.byteOffset, record.length);
   if (bytes.length < SHORTEST_RECORD_BYTES) {
     throw damaged('RECORD_TOO_SHORT', name, 'is shorter than any record');

@@ -168,7 +168,7 @@ async function restoreWith(
       clock: options.clock,
       health: database.health,
       epoch,
-      chainEnd: await ofThis(() => readChainEnd(reader)),
+      chainEnd: await ofThis(() => readChainEnd(reader, backup.epoch)),
       unitTimeLimitMs: UNIT_LIMIT_MS,
     });
     const restore: RestoreRecord = {

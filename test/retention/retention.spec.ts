@@ -186,6 +186,24 @@ describe('old audit entries', () => {
     expect(await readFile(join(directory(), name!))).toEqual(first);
   });
 
+  it('stay when the file is there already and tells another history, and so does the file', async () => {
+    await history(4);
+    world.clock.advance(2 * KEPT_MS);
+    let asked = 0;
+    const pruner = auditPruner(4);
+    await pruner.prune(world.clock.now(), () => (asked += 1) < 2);
+    const [name] = await readdir(directory());
+    const path = join(directory(), name!);
+    const other = (await readFile(path, 'utf8')).replace('n/0', 'n/1');
+    await writeFile(path, other);
+    await expect(pruner.prune(world.clock.now(), always)).rejects.toMatchObject({
+      kind: 'corrupt',
+      reason: 'AUDIT_SEGMENT_DIFFERS',
+    });
+    expect(await readFile(path, 'utf8')).toBe(other);
+    expect((await rest()).entries[0]?.sequence).toBe(1);
+  });
+
   it('stay when their file does not verify', async () => {
     await history(4);
     world.clock.advance(2 * KEPT_MS);

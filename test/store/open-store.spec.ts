@@ -241,11 +241,10 @@ describe('the database', () => {
     ['an audit log without its last entry', 'DELETE FROM "audit_entry" WHERE "sequence" = 1'],
     ['an audit log without its head', 'DELETE FROM "audit_head"'],
     ['an audit head of another hash', `UPDATE "audit_head" SET "hash" = zeroblob(32)`],
-    [
-      'a trigger that puts back what is deleted',
-      `CREATE TRIGGER "undo" AFTER DELETE ON "secret" BEGIN
-         INSERT INTO "secret" ("name", "record") VALUES (OLD."name", OLD."record"); END`,
-    ],
+    ['an audit log without anything', 'DELETE FROM "audit_entry"; DELETE FROM "audit_head"'],
+    ['an audit log of texts', `UPDATE "audit_head" SET "hash" = 'x'; UPDATE "audit_entry" SET "hash" = 'x'`],
+    ['an epoch that no entry has', 'UPDATE "store" SET "epoch" = "epoch" - 1'],
+    ['wrapped keys that are a text', `UPDATE "store" SET "wrapped_keys" = hex("wrapped_keys")`],
     ["half of scrypt's parameters", 'UPDATE "store" SET "scrypt_n" = 32768'],
   ])('says of %s that it is damaged, and leaves it as it is', async (_what, damage) => {
     await makeStore();

@@ -162,6 +162,17 @@ describe('restore', () => {
     expect(await left()).toEqual(['store.key']);
   });
 
+  it('makes a store that does not leave its quarantine without its record, whatever epoch its row says', async () => {
+    await restore();
+    const database = new BetterSqlite3(join(dataDir, 'palyra.db'));
+    database.exec(
+      `DELETE FROM "secret" WHERE "name" = 'restore';
+       UPDATE "store" SET "epoch" = (SELECT "epoch" FROM "audit_entry" ORDER BY "sequence" LIMIT 1)`,
+    );
+    database.close();
+    await expect(openStore({ dataDir, masterKey, clock })).rejects.toMatchObject({ reason: 'STORE_DAMAGED' });
+  });
+
   it('removes what an earlier one left that was cut off', async () => {
     for (const suffix of ['', '-wal', '-shm']) {
       await writeFile(join(dataDir, `restore-0123456789ab.tmp${suffix}`), 'x', { mode: 0o600 });
@@ -185,6 +196,13 @@ describe('restore', () => {
       'a trigger that puts back what is deleted',
       `CREATE TRIGGER "undo" AFTER DELETE ON "secret" BEGIN
          INSERT INTO "secret" ("name", "record") VALUES (OLD."name", OLD."record"); END`,
+    ],
+    [
+      'a table that keeps no tries',
+      `DROP TABLE "pairing_try";
+       CREATE TABLE "pairing_try" ("code_id" text PRIMARY KEY NOT NULL, "tries" integer NOT NULL, "audited" integer NOT NULL,
+         "last_at" bigint NOT NULL, "all" integer AS (1), UNIQUE ("all") ON CONFLICT IGNORE);
+       INSERT INTO "pairing_try" ("code_id", "tries", "audited", "last_at") VALUES ('ZZZZ', 1, 1, 9999999999999)`,
     ],
     ['a view', 'CREATE VIEW "devices" AS SELECT * FROM "secret"'],
     ['a virtual table', 'CREATE VIRTUAL TABLE "search" USING fts5("text")'],

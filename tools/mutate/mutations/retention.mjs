@@ -18,6 +18,11 @@ export const retentionOf = [
       'if (finding !== undefined || head.sequence !== last)',
       'if (false)',
     ],
+    [
+      'an audit segment is overwritten with another history',
+      'if (before !== undefined && before !== text) {',
+      'if (false) {',
+    ],
   ]),
   ...inFile('src/retention/audit-pruner.ts', { rule: RETENTION, test: retention }, [
     ['the last audit entry goes', ' || sequence >= newest', ''],

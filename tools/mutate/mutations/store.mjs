@@ -215,9 +215,33 @@ export const store = [
     ],
     [
       'an audit log that does not end where its head says is gone on with',
-      'if (head === null || last?.sequence !== head.sequence || !last.hash.equals(head.hash)) {',
-      'if (head === null) {',
+      'if (head === null || last === null || !isSamePlace(head, last)) {',
+      'if (head === null || last === null) {',
       { rule: AUDIT },
+    ],
+    [
+      'a store whose audit log is gone begins a new one',
+      'if (epoch === undefined && head === null && last === null) return EMPTY_CHAIN;',
+      'if (head === null && last === null) return EMPTY_CHAIN;',
+      { rule: AUDIT },
+    ],
+    [
+      'a restored store leaves its quarantine by its epoch',
+      "  if (last.epoch !== epoch) throw storeDamaged('its epoch is not that of its last audit entry');\n",
+      '',
+      { test: 'test/store/restore.spec.ts', only: 'does not leave its quarantine' },
+    ],
+  ]),
+  ...inFile('src/database/schema-check.ts', { rule: STORE, test: 'test/store/altered-store.spec.ts' }, [
+    ['a table may drop rows by a conflict clause', 'ACTING_WORDS.test(table.sql) || ', ''],
+    ['the rows of a table may go with those of another', ' || hasForeignKey(connection, table)', ''],
+  ]),
+  ...inFile('src/secret-store/sealed-record.ts', { rule: SEALED, test: 'test/store/altered-store.spec.ts' }, [
+    [
+      'a record that is no bytes is opened',
+      'if (!(record instanceof Uint8Array)) throw',
+      'if (false) throw',
+      { only: 'that is no bytes' },
     ],
   ]),
   ...inFile('src/database/sqlite-database.ts', { rule: 'DESIGN §8', test: openStore }, [
@@ -233,7 +257,7 @@ export const store = [
       'a store may hold triggers',
       '      if (connection !== undefined) requireTablesOnly(connection);\n',
       '',
-      { only: 'a trigger' },
+      { test: 'test/store/altered-store.spec.ts', only: 'a trigger' },
     ],
   ]),
   ...inFile('src/database/sqlite-unit-of-work.ts', { rule: UNIT, test: unitOfWork }, [
