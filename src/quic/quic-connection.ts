@@ -37,6 +37,8 @@ export interface ConnectionParts {
   readonly turns: TurnQueue;
   /** Sends a datagram; must not throw. The buffer is handed over. */
   send(packet: Buffer, to: HostPort): void;
+  /** Called before each datagram that is taken while the handshake is not done; must not throw. */
+  beforeHandshakeStep?(): void;
   monotonic(): number;
 }
 
@@ -132,6 +134,7 @@ export class QuicConnection {
     let processed = true;
     this.#traffic.received += datagram.length;
     this.#notePath(from);
+    if (!this.#established) this.#parts.beforeHandshakeStep?.();
     try {
       this.#native.recv(datagram, { from, to: this.#parts.local });
     } catch {

@@ -253,13 +253,18 @@ export class QuicEndpoint implements NodeConnections {
     const local = this.#socket?.address;
     if (local === undefined) return undefined;
     try {
-      const config = this.#configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id)));
+      // Those that this connection keeps, whatever takes their place meanwhile.
+      const configs = this.#configs;
+      const config = configs.forServer(tokenAsInteger(statelessResetToken(this.#resetKey, id)));
       const quic = new QuicConnection({
         native: quiche.Connection.accept(id, originalDestinationId, local, from, config),
         local,
         turns: this.#turns,
         send: (packet, to) => {
           this.#send(packet, to);
+        },
+        beforeHandshakeStep: () => {
+          configs.forgetTickets();
         },
         monotonic: () => this.#parts.clock.monotonic(),
       });

@@ -37,9 +37,10 @@ const TICKET_KEY_BYTES = 48;
  * Makes quiche's configs. Early data stays off. The peer's certificate is mandatory and its chain is checked natively too.
  *
  * quiche cannot be told to hand out no session tickets, and a client that comes back with one shows no certificate. So
- * nobody ever holds the key that opens one: each connection that begins makes the key anew, for all of them. (A config
- * for each connection does that too, for 10 KiB and a twelfth of a handshake more.) Should one be opened all the same,
- * admission refuses it.
+ * nobody ever holds the key that opens one: each datagram that brings a handshake on makes the key anew, for all of them.
+ * Once for each connection would not do: one that has sent half of its ClientHello could add the ticket that another gets
+ * meanwhile. (A config for each connection costs 10 KiB and a twelfth of a handshake more.) Should one be opened all the
+ * same, admission refuses it.
  */
 export class QuicheConfigs {
   readonly #identity: EncodedIdentity;
@@ -63,9 +64,13 @@ export class QuicheConfigs {
    */
   forServer(resetToken: bigint): Config {
     this.#server ??= this.#makeServer();
-    this.#server.setTicketKey(randomBytes(TICKET_KEY_BYTES));
     this.#server.setStatelessResetToken(resetToken);
     return this.#server;
+  }
+
+  /** To be called before each datagram that one of the server's connections in its handshake is given. */
+  forgetTickets(): void {
+    this.#server?.setTicketKey(randomBytes(TICKET_KEY_BYTES));
   }
 
   forClient(): Config {

@@ -13,6 +13,7 @@ const door = 'test/quic/admission.spec.ts';
 const boundsOfDoor = 'test/quic/bounds.spec.ts';
 const framing = 'test/quic/framing.spec.ts';
 const matrix = 'test/quic/admission-matrix.spec.ts';
+const tickets = 'test/quic/ticket-key.spec.ts';
 const lifecycle = 'test/quic/lifecycle.spec.ts';
 const counting = 'src/quic/connection-bounds.spec.ts';
 const frames = 'src/quic/frame-codec.spec.ts';
@@ -262,17 +263,26 @@ export const quic = [
       'const refusal = this.#parts.bounds.handshakeRefusal(from.host);',
     ],
   ]),
-  ...inFile(
-    'src/quic/quiche-config.ts',
-    { rule: TICKETS, test: matrix, only: 'with a ticket the right one' },
+  ...inFile('src/quic/quiche-config.ts', { rule: TICKETS, test: tickets }, [
     [
-      [
-        'connections share a ticket key',
-        '    this.#server.setTicketKey(randomBytes(TICKET_KEY_BYTES));\n',
-        '',
-      ],
+      'connections share a ticket key',
+      '    this.#server?.setTicketKey(randomBytes(TICKET_KEY_BYTES));\n',
+      '',
+      { test: matrix, only: 'with a ticket the right one' },
     ],
-  ),
+    [
+      'a ticket key lasts until the next connection begins',
+      '    this.#server.setStatelessResetToken(resetToken);\n    return',
+      '    this.#server.setStatelessResetToken(resetToken);\n    this.#server.setTicketKey(randomBytes(TICKET_KEY_BYTES));\n    this.forgetTickets = () => undefined;\n    return',
+    ],
+  ]),
+  ...inFile('src/quic/quic-endpoint.ts', { rule: TICKETS, test: tickets, only: 'came between' }, [
+    [
+      'handshakes of before a new server certificate keep one ticket key',
+      '          configs.forgetTickets();',
+      '          this.#configs.forgetTickets();',
+    ],
+  ]),
   ...inFile('src/quic/node-connection.ts', { rule: TICKETS, test: matrix, only: 'could be resumed' }, [
     [
       'a resumed session stands for a certificate',
