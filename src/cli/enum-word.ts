@@ -76,19 +76,20 @@ export function readCertificateState(text = 'valid'): CertificateState {
     CertificateState.CERTIFICATE_STATE_EXPIRED,
     CertificateState.CERTIFICATE_STATE_REVOKED,
   ];
-  return readWord(text, certificateStateWord, states) ?? CertificateState.CERTIFICATE_STATE_VALID;
+  return readWord(text, certificateStateWord, states, ['all']) ?? CertificateState.CERTIFICATE_STATE_VALID;
 }
 
 function readWord<Value>(
   text: string | undefined,
   wordOf: (value: Value) => string,
   values: readonly Value[],
+  furtherWords: readonly string[] = [],
 ): Value | undefined {
   if (text === undefined) return undefined;
   const found = values.find((value) => wordOf(value) === text.toLowerCase());
   if (found !== undefined) return found;
   throw new ClientError('usage', 'STATE', `--state ${JSON.stringify(text)} is no state`, {
-    advice: `write one of ${values.map(wordOf).join(', ')}`,
+    advice: `write one of ${[...values.map(wordOf), ...furtherWords].join(', ')}`,
   });
 }
 

@@ -1,11 +1,9 @@
-import { loadSettings } from '../config/settings-file.js';
 import type { CliContext } from './cli-context.js';
+import { serviceSettings } from './service-settings.js';
 
 /** `palyra serve`: runs the service until SIGINT or SIGTERM. */
 export async function serve(context: CliContext, options: { readonly config?: string }): Promise<void> {
-  const loaded = loadSettings(options.config, { ...context.environment });
-  const output = context.output({});
-  for (const warning of loaded.warnings) output.warning('SETTINGS', warning);
+  const { settings } = serviceSettings(context, context.output({}), options.config);
   const { runService } = await import('../main.js');
-  await runService(loaded.settings);
+  await runService(settings);
 }

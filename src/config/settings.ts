@@ -35,7 +35,11 @@ export interface LoadedSettings {
 
 /** Settings cannot be used. Every problem is in `problems`, each one line that says how to mend it. */
 export class SettingsError extends Error {
-  constructor(readonly problems: readonly string[]) {
+  constructor(
+    readonly problems: readonly string[],
+    /** What else there is to say, which alone would not stop the start. */
+    readonly warnings: readonly string[] = [],
+  ) {
     super(`the settings cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.name = 'SettingsError';
   }
@@ -64,10 +68,11 @@ export function parseSettings(input: SettingInput): LoadedSettings {
   if (reading.problems.length === 0) {
     reading.problems.push(...contradictions(settings));
   }
+  const warnings = unknownVariables(input.environment);
   if (reading.problems.length > 0) {
-    throw new SettingsError(reading.problems);
+    throw new SettingsError(reading.problems, warnings);
   }
-  return { settings, sources: reading.sources, warnings: unknownVariables(input.environment) };
+  return { settings, sources: reading.sources, warnings };
 }
 
 /** One pass over all settings, which gathers what is wrong instead of stopping at the first. */

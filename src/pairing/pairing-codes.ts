@@ -23,6 +23,7 @@ import { derivePassword } from './protocol/password.js';
 import { TRIES_PER_PIN, triesLeft } from './tries.js';
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 /** How long a code of each kind may live, milliseconds (DESIGN §5). */
 export const CODE_LIFE = {
@@ -177,13 +178,22 @@ function preApprovalOff(): DomainError {
   );
 }
 
+const CODE_NAME = { pin: 'PIN code', link: 'link code' } as const;
+
+/** `1 minute`, `24 hours`: in hours where these are whole. */
+function lifeText(milliseconds: number): string {
+  const [unit, unitMs] = milliseconds % HOUR_MS === 0 ? ['hour', HOUR_MS] : ['minute', MINUTE_MS];
+  const count = milliseconds / unitMs;
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
 function lifeOf(request: MintRequest): number {
   const { least, usual, most } = CODE_LIFE[request.kind];
   const life = request.ttlMs ?? usual;
   if (life >= least && life <= most) return life;
   throw malformed(
     'TTL_OUT_OF_RANGE',
-    `a ${request.kind} code lives from ${least / MINUTE_MS} to ${most / MINUTE_MS} minutes`,
+    `a ${CODE_NAME[request.kind]} lives from ${lifeText(least)} to ${lifeText(most)}`,
   );
 }
 

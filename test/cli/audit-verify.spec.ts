@@ -70,6 +70,12 @@ describe('palyra audit verify', () => {
     ]);
   });
 
+  it('says how many entries it has verified', async () => {
+    const vector = vectors.accepted.find(({ since }) => since === null)!;
+    const { stdout } = await verify(textOf(vector), '--key', key, '--store', vectors.store_id);
+    expect(stdout).toContain(`verified         ${vector.entries.length} entries up to`);
+  });
+
   it.each(vectors.refused)('finds $finding at $sequence: $case', async (vector) => {
     const { finding, sequence } = vector;
     const result = await verifyVector(vector);

@@ -101,6 +101,19 @@ describe('palyra without a service', () => {
       const result = await runCommand(['config', 'check'], { environment: { PALYRA_GRPC_LISTN: 'x' } });
       expect(result).toMatchObject({ code: 0, stderr: expect.stringContaining('PALYRA_GRPC_LISTN') });
     });
+
+    it.each([
+      ['config check', ['config', 'check']],
+      ['serve', ['serve']],
+      ['store verify', ['store', 'verify', '--offline']],
+    ])('warns of it also when %s finds something wrong', async (_what, commandLine) => {
+      const environment = { PALYRA_GRPC_LISTN: 'x', PALYRA_CERT_VALIDITY: 'forever' };
+      const result = await runCommand(commandLine, { environment });
+      const [warning, ...problems] = linesOf(result.stderr);
+      expect(result.code).toBe(2);
+      expect(warning).toMatch(/^warning: PALYRA_GRPC_LISTN is no setting/);
+      expect(problems.join()).toContain('PALYRA_CERT_VALIDITY');
+    });
   });
 
   describe('operator commands', () => {
@@ -150,6 +163,14 @@ describe('palyra without a service', () => {
     ])('exit 2 for a wrong %s', async (_what, commandLine, reason) => {
       const result = await runCommand([...commandLine, '--json']);
       expect(result.error()).toMatchObject({ error: reason, exitCode: 2 });
+    });
+
+    it.each([
+      ['certificates', 'write one of valid, expired, revoked, all'],
+      ['devices', 'write one of active, suspended, revoked'],
+    ])('name all states that %s list takes', async (group, advice) => {
+      const result = await runCommand([group, 'list', '--state', 'bogus', '--json']);
+      expect(result.error()).toMatchObject({ error: 'STATE', exitCode: 2, advice });
     });
   });
 

@@ -10,6 +10,7 @@ import { ClientError } from '../../client/client-error.js';
 import { DomainError } from '../../errors/domain-error.js';
 import type { CliContext } from '../cli-context.js';
 import type { JsonOptions } from '../command-options.js';
+import { counted } from '../terminal/counted.js';
 import type { Output } from '../terminal/output.js';
 import { ExportFile, readKeptHead } from './export-file.js';
 import { readAuditKey, readStoreId } from './trust-options.js';
@@ -98,7 +99,7 @@ function show(output: Output, { head, entries, findings }: Examined, since: Kept
     return;
   }
   output.fields([
-    ['verified', `${entries} entries up to sequence ${head.sequence}`],
+    ['verified', `${counted(entries, 'entry', 'entries')} up to sequence ${head.sequence}`],
     ['store', head.storeId.toString('hex')],
     ['epoch, sequence', `${head.epoch}, ${head.sequence}`],
     ['older head', since === undefined ? 'none given' : `sequence ${since.head.sequence}`],

@@ -9,6 +9,7 @@ import {
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
 import { type OperatorSession, withOperatorSession } from '../operator-session.js';
+import { counted } from '../terminal/counted.js';
 import type { Output } from '../terminal/output.js';
 import { ProgressLine } from './progress-line.js';
 
@@ -71,15 +72,20 @@ async function rekeyData({ client, output }: OperatorSession, { reason = '' }: R
 
 function showResult(output: Output, result: StoreDataRekey, findings: readonly StoreFinding[]): void {
   output.fields([
-    ['sealed anew', `${String(result.records)} records`],
+    ['sealed anew', counted(result.records, 'record')],
     ['old data key', result.finished ? 'gone' : 'still there'],
   ]);
   if (findings.length > 0) {
     const rows = findings.map(({ record, reason }) => [record, reason]);
     output.table(['RECORD', 'REASON'], rows, '');
-    throw new ClientError('failed', 'STORE_FINDINGS', `${findings.length} records do not open`, {
-      advice: 'the old data key stays because of them; docs/operations.md says how to go on',
-    });
+    throw new ClientError(
+      'failed',
+      'STORE_FINDINGS',
+      counted(findings.length, 'record does not open', 'records do not open'),
+      {
+        advice: 'the old data key stays because of them; docs/operations.md says how to go on',
+      },
+    );
   }
   if (!result.finished) throw unfinished('the service ends and goes on at its next start');
 }

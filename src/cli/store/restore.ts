@@ -1,8 +1,9 @@
 import { masterKeySources } from '../../config/master-key-sources.js';
-import { loadSettings } from '../../config/settings-file.js';
 import { type Restored, restoreStore } from '../../store/restore-store.js';
 import type { CliContext } from '../cli-context.js';
 import type { JsonOptions } from '../command-options.js';
+import { serviceSettings } from '../service-settings.js';
+import { counted } from '../terminal/counted.js';
 import type { Output } from '../terminal/output.js';
 import {
   laterObject,
@@ -25,8 +26,7 @@ export async function restoreFromBackup(
 ): Promise<void> {
   process.umask(0o077);
   const output = context.output(options);
-  const { settings, warnings } = loadSettings(options.config, { ...context.environment });
-  for (const warning of warnings) output.warning('SETTINGS', warning);
+  const { settings } = serviceSettings(context, output, options.config);
   const { auditExport } = options;
   let later: VerifiedLater | undefined;
   const restored = await restoreStore({
@@ -67,7 +67,11 @@ function show(output: Output, dataDir: string, restored: Restored, later: Verifi
     ['new epoch', String(epoch)],
     [
       'dropped',
-      `${droppedCodes} codes, ${droppedRequests} pending requests, ${endedOperators} operator tokens`,
+      [
+        counted(droppedCodes, 'code'),
+        counted(droppedRequests, 'pending request'),
+        counted(endedOperators, 'operator token'),
+      ].join(', '),
     ],
   ]);
   if (later !== undefined) showLaterDecisions(output, later);

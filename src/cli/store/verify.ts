@@ -2,11 +2,12 @@ import { ClientError } from '../../client/client-error.js';
 import type { OperatorClient } from '../../client/operator-client.js';
 import type { StoreFinding, StoreVerification } from '../../generated/palyra/controlplane/v1/store.js';
 import { masterKeySources } from '../../config/master-key-sources.js';
-import { loadSettings } from '../../config/settings-file.js';
 import { verifyOffline } from '../../database/offline-verification.js';
 import type { CliContext } from '../cli-context.js';
 import type { OperatorOptions } from '../command-options.js';
 import { withOperatorSession } from '../operator-session.js';
+import { serviceSettings } from '../service-settings.js';
+import { counted } from '../terminal/counted.js';
 import type { Output } from '../terminal/output.js';
 import { ProgressLine } from './progress-line.js';
 
@@ -36,8 +37,7 @@ export async function verifyStore(context: CliContext, options: VerifyOptions): 
 async function verifyOnDisk(context: CliContext, options: VerifyOptions): Promise<void> {
   process.umask(0o077);
   const output = context.output(options);
-  const { settings, warnings } = loadSettings(options.config, { ...context.environment });
-  for (const warning of warnings) output.warning('SETTINGS', warning);
+  const { settings } = serviceSettings(context, output, options.config);
   const { masterKey: current, nextMasterKey: next } = masterKeySources(settings.store);
   const findings: StoreFinding[] = [];
   let records = 0;
@@ -68,7 +68,7 @@ async function takeVerification(client: OperatorClient, output: Output): Promise
 function showVerdict(output: Output, { records, findings }: StoreVerdict): void {
   output.object({ verified: findings.length === 0, records, findings });
   if (findings.length === 0) {
-    output.fields([['verified', `${records} records`]]);
+    output.fields([['verified', counted(records, 'record')]]);
     return;
   }
   output.table(
@@ -76,7 +76,12 @@ function showVerdict(output: Output, { records, findings }: StoreVerdict): void 
     findings.map(({ record, reason }) => [record, reason]),
     '',
   );
-  throw new ClientError('failed', 'STORE_FINDINGS', `${findings.length} findings in ${records} records`, {
-    advice: 'keep the data directory as it is; docs/operations.md says how to go on',
-  });
+  throw new ClientError(
+    'failed',
+    'STORE_FINDINGS',
+    `${counted(findings.length, 'finding')} in ${counted(records, 'record')}`,
+    {
+      advice: 'keep the data directory as it is; docs/operations.md says how to go on',
+    },
+  );
 }
