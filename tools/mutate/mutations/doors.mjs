@@ -181,7 +181,7 @@ export const grpcAndHttp = [
     ],
     [
       'nobody asks who calls',
-      '        identifyCallers(operators, failures, (peer, as) => {\n          this.#gate.prove(peer, as);\n        }),\n',
+      '        identifyCallers(operators, failures, (peer, proof) => {\n          this.#gate.prove(peer, proof);\n        }),\n',
       '',
       { rule: WHO, test: callers, only: 'does not verify' },
     ],
@@ -239,7 +239,7 @@ export const grpcAndHttp = [
   ...inFile('src/grpc/call-interceptors.ts', { rule: BOUNDS, test: door, only: 'by address' }, [
     [
       'a token gives no hold on a place',
-      "            if (caller.kind === 'operator') prove(peer, 'operator');\n",
+      "            if (caller.kind === 'operator') prove(peer, { kind: 'operator' });\n",
       '',
     ],
   ]),
