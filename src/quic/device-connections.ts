@@ -57,6 +57,13 @@ export class DeviceConnections implements NodeConnections {
     return this.#admitted(deviceId).length;
   }
 
+  /** Ends the oldest admitted connection with another certificate, for one with the newest; returns whether there was one. */
+  endOneForNewest(deviceId: string, currentFingerprint: string): boolean {
+    const oldest = this.#admitted(deviceId).find(({ fingerprint }) => fingerprint !== currentFingerprint);
+    oldest?.end('superseded');
+    return oldest !== undefined;
+  }
+
   /** The newest certificate came in: connections with another one end when the overlap does (DESIGN §7). */
   supersedeOthers(deviceId: string, currentFingerprint: string, until: number): void {
     for (const connection of this.#admitted(deviceId)) {

@@ -7,7 +7,7 @@ import {
   type DeviceChainVerifier,
   type RefusalReason,
 } from './admission.js';
-import type { BoundReason, ConnectionBounds, Slot } from './connection-bounds.js';
+import type { BoundReason, ConnectionBounds, Reservation, Slot } from './connection-bounds.js';
 import { closeCode, type DeviceConnections, type ListedConnection } from './device-connections.js';
 import { formatHostPort, type HostPort } from '../network/network-address.js';
 import type { CloseReason } from './node-connections.js';
@@ -217,8 +217,8 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
   }
 
   #admit(decision: Admitted): void {
-    const { bounds, observer, clock } = this.context;
-    const reservation = bounds.reserveConnection(decision.deviceId);
+    const { observer, clock } = this.context;
+    const reservation = this.#reserve(decision);
     if (!reservation.ok) {
       this.#refuse(reservation.reason, 'no place left');
       return;
@@ -244,6 +244,19 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
     });
     observer.observe({ event: 'admitted', deviceId, fingerprint, remote: formatHostPort(this.remote) });
     this.connection.mark();
+  }
+
+  /**
+   * Whoever has an older certificate, a thief perhaps, must not keep the newest one out by holding all the device's places:
+   * the overlap, and with it the older one's end, would never begin.
+   */
+  #reserve({ deviceId, fingerprint, currentFingerprint }: Admitted): Reservation {
+    const { bounds, devices } = this.context;
+    const reservation = bounds.reserveConnection(deviceId);
+    if (reservation.ok || reservation.reason !== 'connections_of_device_full') return reservation;
+    if (fingerprint !== currentFingerprint || !devices.endOneForNewest(deviceId, fingerprint))
+      return reservation;
+    return bounds.reserveConnection(deviceId);
   }
 
   /** The overlap of DESIGN §7, also for what was admitted before its first admission has been written down. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { QuicClient } from '../../src/quic/quic-client.js';
 import { TestCa } from '../ca/test-ca.js';
-import { eventually, gate, TestDoor, type DoorOptions } from './quic-door.js';
+import { certificateOf, eventually, gate, TestDoor, type DoorOptions } from './quic-door.js';
 import { RawPeer } from './raw-peer.js';
 
 describe('bounds of the QUIC door', () => {
@@ -63,6 +63,28 @@ describe('bounds of the QUIC door', () => {
     expect(await door.attempt(await door.enrolled())).toBe('answered');
     const answers = await Promise.all(clients.map((client) => client.health()));
     expect(answers).toHaveLength(4);
+  });
+
+  it('lets the newest certificate in though an older one holds all places of the device', async () => {
+    await open({});
+    const old = await door.enrolled();
+    const clients: QuicClient[] = [];
+    while (clients.length < 4) {
+      const client = await door.connect(old);
+      await client.health();
+      clients.push(client);
+    }
+    const newest = await ca.device({ deviceId: old.deviceId });
+    door.registry.enrol(newest, { current: certificateOf(newest), previous: certificateOf(old) });
+    const client = await door.connect(newest);
+    expect((await client.health()).ok).toBe(true);
+    expect(door.endpoint.admittedConnections).toBe(4);
+    await eventually(() => clients[0]?.isClosed === true);
+    expect(clients.map(({ isClosed }) => isClosed)).toEqual([true, false, false, false]);
+    expect(door.observer.count('closed.5')).toBe(1);
+    // Not the other way round.
+    expect(await door.attempt(old)).toBe('BUSY');
+    expect(client.isClosed).toBe(false);
   });
 
   it('checks the bound again when admission has been decided', async () => {

@@ -283,6 +283,22 @@ export const quic = [
       '          this.#configs.forgetTickets();',
     ],
   ]),
+  ...inFile(
+    'src/quic/node-connection.ts',
+    { rule: 'DESIGN §7: a stolen key dies', test: boundsOfDoor, only: 'newest certificate' },
+    [
+      [
+        'an older certificate keeps the newest one out',
+        '    return bounds.reserveConnection(deviceId);\n',
+        '    return reservation;\n',
+      ],
+      [
+        'an older certificate takes the place of the newest',
+        'if (fingerprint !== currentFingerprint || !devices',
+        'if (!devices',
+      ],
+    ],
+  ),
   ...inFile('src/quic/node-connection.ts', { rule: TICKETS, test: matrix, only: 'could be resumed' }, [
     [
       'a resumed session stands for a certificate',
