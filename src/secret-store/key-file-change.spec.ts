@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mountPoints } from './key-file-change.js';
+import { endurance, mountPoints } from './key-file-change.js';
 
 describe('mountPoints', () => {
   it('reads those of Linux, with blanks and backslashes in their names', () => {
@@ -10,5 +10,19 @@ describe('mountPoints', () => {
       '',
     ].join('\n');
     expect(mountPoints(mountinfo)).toEqual(['/', '/run/secrets/store-key', '/srv/a key\\file', '']);
+  });
+});
+
+describe('how long a file system keeps a key', () => {
+  it.each([
+    ['tmpfs', 0x01021994, 0],
+    ['ramfs, whose type may come as a negative number', 0x858458f6 | 0, 0],
+    ['overlayfs, the layer of a container', 0x794c7630, 1],
+    ['aufs', 0x61756673, 1],
+    ['ext4', 0xef53, 2],
+    ['xfs', 0x58465342, 2],
+    ['btrfs', 0x9123683e | 0, 2],
+  ])('%s', (_name, type, expected) => {
+    expect(endurance(type)).toBe(expected);
   });
 });

@@ -4,23 +4,25 @@ import { basename, dirname, join } from 'node:path';
 import { DomainError } from '../errors/domain-error.js';
 import { removeFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from './atomic-file.js';
 
-/** File systems that forget everything at a restart (`man 2 statfs`): a key there has been put there by somebody else. */
+/** File systems in memory, tmpfs and ramfs, by their type (`man 2 statfs`): they forget everything at a restart. */
 const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
+/** overlayfs and aufs: the layer of a container, which goes when the container is made anew. */
+const IN_A_LAYER = new Set([0x794c7630, 0x61756673]);
 
 /** What `rename` answers on a mount, a read-only file system, or in a directory of somebody else. */
 const REFUSED = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
 
 /**
  * Throws `STORE_KEY_NOT_REPLACEABLE` unless a file that replaces this one stays there: no link, no mount of its own, and
- * no file system in memory (unless the data is in one as well). A key that vanished at the next start would be the end of
+ * no file system that forgets it sooner than the data. A key that vanished at the next start would be the end of
  * the store.
  */
 export async function requireReplaceable(path: string, dataDir: string): Promise<void> {
   const isLink = (await lstat(path)).isSymbolicLink();
   if (isLink) throw notReplaceable(path, 'it is a symbolic link, as mounted secrets are');
   if (await isMountPoint(path)) throw notReplaceable(path, 'it is mounted by itself');
-  if ((await isInMemory(dirname(path))) && !(await isInMemory(dataDir))) {
-    throw notReplaceable(path, 'it lies on a file system in memory');
+  if ((await enduranceOf(dirname(path))) < (await enduranceOf(dataDir))) {
+    throw notReplaceable(path, 'it lies in memory, or in the layer of a container, and the data does not');
   }
 }
 
@@ -66,8 +68,14 @@ export function mountPoints(mountinfo: string): string[] {
     );
 }
 
-async function isInMemory(directory: string): Promise<boolean> {
-  return process.platform === 'linux' && IN_MEMORY.has((await statfs(directory)).type >>> 0);
+async function enduranceOf(directory: string): Promise<number> {
+  return process.platform === 'linux' ? endurance((await statfs(directory)).type) : endurance(0);
+}
+
+/** How long a file system of this type (of `statfs`) keeps what is on it: 0 to a restart, 1 as long as a container, 2 longer. */
+export function endurance(type: number): 0 | 1 | 2 {
+  if (IN_MEMORY.has(type >>> 0)) return 0;
+  return IN_A_LAYER.has(type >>> 0) ? 1 : 2;
 }
 
 export function notReplaceable(path: string, why: string, cause?: unknown): DomainError {

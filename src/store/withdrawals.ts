@@ -18,12 +18,16 @@ export interface Withdrawal {
 export interface LaterDecisions {
   /** In their order; a device that was revoked several times is there once. */
   readonly withdrawals: readonly Withdrawal[];
-  /** Devices that were approved later and are unknown to the backup, or known with an older certificate. */
+  /**
+   * Devices that were approved later, and not revoked after that: unknown to the backup, or known with an older certificate.
+   */
   readonly approvedDevices: readonly string[];
 }
 
 const REVOKED = 'device.revoked';
 const APPROVED = 'pairing.approved';
+/** The key that was replaced, perhaps since it leaked, is in force again. */
+const KEY_CHANGES = new Set(['store.rekeyed', 'store.data_rekeyed']);
 /** What only adds. All else that was decided about operators and the CA is shown, also what later versions write. */
 const ADDING = new Set(['operator.created', 'ca.created', 'ca.prepared']);
 
@@ -38,6 +42,8 @@ export class LaterDecisionsReader {
   take(entry: AuditEntry): void {
     if (entry.sequence <= this.backupSequence) return;
     if (entry.action === APPROVED) this.#approved.add(entry.subject);
+    // Nobody is to be told that it has to pair again.
+    if (entry.action === REVOKED) this.#approved.delete(entry.subject);
     const redo = redoOf(entry);
     if (redo === undefined) return;
     if (redo === 'revoke' && this.#revoked.has(entry.subject)) return;
@@ -55,6 +61,7 @@ function redoOf(entry: AuditEntry): Withdrawal['redo'] | undefined {
   const { action } = entry;
   if (action === REVOKED) return 'revoke';
   if (action === 'device.suspended' || action === 'device.conflict') return 'by_hand';
+  if (KEY_CHANGES.has(action)) return 'by_hand';
   // The identity that was replaced is in the backup, and may come in again.
   if (action === APPROVED) return replacedIdentity(entry.details) ? 'by_hand' : undefined;
   const isOfOperatorsOrCa = action.startsWith('operator.') || action.startsWith('ca.');

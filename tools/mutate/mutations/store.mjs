@@ -56,6 +56,24 @@ export const store = [
       '',
     ],
   ]),
+  ...inFile(
+    'src/secret-store/key-file-change.ts',
+    { rule: STORE, test: 'src/secret-store/key-file-change.spec.ts' },
+    [
+      [
+        'the only key is put into the layer of a container',
+        'return IN_A_LAYER.has(type >>> 0) ? 1 : 2;',
+        'return 2;',
+      ],
+    ],
+  ),
+  ...inFile('src/store/withdrawals.ts', { rule: STORE, test: 'src/store/withdrawals.spec.ts' }, [
+    [
+      'a revoked device is named as one to pair again',
+      '    if (entry.action === REVOKED) this.#approved.delete(entry.subject);\n',
+      '',
+    ],
+  ]),
   ...inFile('src/secret-store/passphrase.ts', { rule: STORE, test: rekey }, [
     ['a passphrase of few words becomes a key', 'words.size >= LEAST_WORDS &&', ''],
     ['six letters become a key', '&& letters >= LEAST_LETTERS', ''],
