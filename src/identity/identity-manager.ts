@@ -94,7 +94,10 @@ export class IdentityManager {
     const deviceId = parseDeviceId(rawDeviceId);
     await this.parts.unitOfWork.run(async (unit) => {
       const row = await rowOf(unit.tables, deviceId);
-      const was = row.state === 'revoked' ? 'revoked' : await endConflict(unit, deviceId);
+      const identity = await readIdentity(unit.secrets, deviceId);
+      // As for revocation: a device whose identity is there is in the list, and not revoked, whatever its row says.
+      const isRevoked = row.state === 'revoked' && identity === undefined;
+      const was = isRevoked ? 'revoked' : await endConflict(unit, identity);
       if (was === undefined) return;
       if (was === 'revoked') await clearTombstones(unit, deviceId);
       audit(unit, caller, 'device.cleared', deviceId, reason, { was });
@@ -177,14 +180,16 @@ async function clearTombstones(unit: Unit, deviceId: string): Promise<void> {
   await unit.tables.delete(DevicePresenceRow, { deviceId });
 }
 
-/** What the conflict had made of the device, by its sealed record; `undefined` when there was none. */
-async function endConflict(unit: Unit, deviceId: string): Promise<'suspended' | 'flagged' | undefined> {
-  const identity = await readIdentity(unit.secrets, deviceId);
-  if (identity === undefined || (identity.suspendedAt === null && identity.conflictAt === null)) {
-    return undefined;
-  }
+/** What the conflict had made of the device, by its sealed record; `undefined` when there was none. Its row is put right. */
+async function endConflict(
+  unit: Unit,
+  identity: DeviceIdentity | undefined,
+): Promise<'suspended' | 'flagged' | undefined> {
+  if (identity === undefined) return undefined;
+  const { suspendedAt, conflictAt } = identity;
   await writeIdentity(unit, { ...identity, suspendedAt: null, conflictAt: null });
-  return identity.suspendedAt === null ? 'flagged' : 'suspended';
+  if (suspendedAt !== null) return 'suspended';
+  return conflictAt === null ? undefined : 'flagged';
 }
 
 function audit(

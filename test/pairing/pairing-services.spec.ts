@@ -292,6 +292,19 @@ describe('a revoked device', () => {
     expect((await refusal(world.approve(again.requestId))).reason).toBe('DEVICE_REVOKED');
   });
 
+  it('is one whose identity is gone: a clearing on the word of a row alone hides nobody from the list', async () => {
+    const device = await world.paired();
+    await world.approve(device.requestId);
+    const { deviceId } = device;
+    await world.temporary.store.unitOfWork.run((unit) =>
+      unit.tables.update(DeviceRow, { deviceId }, { state: 'revoked' }),
+    );
+    await world.identities.clear(admin, deviceId, 'found again');
+    expect(await identityOf(deviceId)).toBeDefined();
+    expect((await world.identities.get(deviceId)).row.state).toBe('active');
+    expect(await world.actions()).not.toContain('device.cleared');
+  });
+
   it('is refused by id and by key until an admin clears it', async () => {
     const device = await world.paired();
     await world.approve(device.requestId);

@@ -248,6 +248,11 @@ export const registry = [
     ],
   ]),
   ...inFile('src/identity/identity-manager.ts', { rule: REVOKE, test: services, only: 'a revoked device' }, [
+    [
+      'clearing takes a device that is admitted out of the list',
+      "const isRevoked = row.state === 'revoked' && identity === undefined;",
+      "const isRevoked = row.state === 'revoked';",
+    ],
     ['revocation leaves the identity', '    await unit.secrets.delete(deviceRecordName(deviceId));\n', ''],
     [
       'revocation does not keep the device id out',
