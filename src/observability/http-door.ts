@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { HttpSettings } from '../config/settings.js';
@@ -25,6 +26,7 @@ export function httpAdapter(settings: HttpSettings): FastifyAdapter {
     connectionTimeout: TIMEOUT_MS,
     keepAliveTimeout: TIMEOUT_MS,
     forceCloseConnections: true,
+    frameworkErrors: refuse,
     http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: TIMEOUT_MS },
   });
   const fastify = adapter.getInstance();
@@ -36,6 +38,23 @@ export function httpAdapter(settings: HttpSettings): FastifyAdapter {
   fastify.server.maxConnections = settings.maxConnections;
   boundSources(fastify.server, settings.maxConnectionsPerAddress);
   return adapter;
+}
+
+/** The part of a Fastify reply that is used here. */
+interface Reply {
+  /** From here on the answer is ours. */
+  hijack(): unknown;
+  readonly raw: Pick<ServerResponse, 'statusCode' | 'setHeader'> & { end(answer: string): unknown };
+}
+
+/** Answers what Fastify refuses before any hook runs, an address that it cannot read: it would repeat that, without headers. */
+function refuse(error: { readonly statusCode?: number }, _request: unknown, reply: Reply): void {
+  reply.hijack();
+  const { raw } = reply;
+  raw.statusCode = error.statusCode ?? 400;
+  raw.setHeader('content-type', 'application/json; charset=utf-8');
+  for (const [name, value] of Object.entries(HEADERS)) raw.setHeader(name, value);
+  raw.end(JSON.stringify({ reason: 'REFUSED' }));
 }
 
 /** One caller who holds all connections open would keep the probes out, and a supervisor would end the process. */

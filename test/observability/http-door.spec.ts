@@ -13,6 +13,7 @@ describe('bounds of the HTTP door', () => {
   beforeEach(async () => {
     const environment = { PALYRA_HTTP_MAX_CONNECTIONS_PER_ADDRESS: '2' };
     adapter = httpAdapter(parseSettings({ environment }).settings.http);
+    adapter.getInstance().get('/crl/:keyId', () => ({ found: true }));
     // All of 127.0.0.0/8 reaches it.
     await adapter.getInstance().listen({ host: '0.0.0.0', port: 0 });
   });
@@ -44,5 +45,16 @@ describe('bounds of the HTTP door', () => {
     held[0]?.end();
     await once(held[0]!, 'close');
     expect(await isAnswered(caller('127.0.0.1'))).toBe(true);
+  });
+
+  it.each([
+    ['/crl/%ff', 400],
+    [`/crl/${'a'.repeat(101)}`, 414],
+  ])('refuses %s like anything else: with its headers, and without saying it again', async (path, status) => {
+    const { port } = adapter.getInstance().server.address() as AddressInfo;
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(await answer.json()).toEqual({ reason: 'REFUSED' });
   });
 });

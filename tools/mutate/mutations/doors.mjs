@@ -278,6 +278,11 @@ export const grpcAndHttp = [
       ],
     ],
   ),
+  ...inFile(
+    'src/observability/http-door.ts',
+    { rule: BOUNDS, test: 'test/observability/http-door.spec.ts' },
+    [['an address that cannot be read is said again, without headers', '    frameworkErrors: refuse,\n', '']],
+  ),
   ...inFile('src/observability/logger.ts', { rule: SECRETS, test: redaction }, [
     ['lines go out as they are', 'const redacted = redactText(line);', 'const redacted = line;'],
   ]),
