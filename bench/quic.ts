@@ -19,6 +19,8 @@ const SERVICE_SETTINGS = {
   PALYRA_QUIC_MAX_CONNECTIONS_PER_DEVICE: '200',
   PALYRA_QUIC_MAX_HANDSHAKES_PER_ADDRESS: '64',
   PALYRA_QUIC_MAX_STREAMS: '128',
+  // More calls on one connection than anybody makes.
+  PALYRA_QUIC_MAX_OVERHEAD: '1GiB',
 };
 
 export async function benchQuic(): Promise<Result[]> {

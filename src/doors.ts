@@ -140,6 +140,7 @@ function quicSettings(settings: Runtime['settings']['quic']): Partial<QuicEndpoi
     maxStreams: settings.maxStreams,
     maxUnreadBytes: settings.maxUnread,
     maxUnreadBytesPerStream: settings.maxUnreadPerStream,
+    maxOverheadBytes: settings.maxOverhead,
     maxQueuedResponseBytes: settings.maxQueued,
     requestTimeoutMs: settings.requestTimeout,
     retryTokenLifetimeMs: settings.retryTokenLifetime,

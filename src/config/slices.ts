@@ -181,6 +181,12 @@ export const quicSettings = {
     '256KiB',
     'Unread bytes of one QUIC stream',
   ),
+  maxOverhead: setting(
+    'quic_max_overhead',
+    size('256KiB', '1GiB'),
+    '8MiB',
+    'Bytes that a QUIC connection may bring besides what its streams carry, before it has to connect again',
+  ),
   maxQueued: setting(
     'quic_max_queued',
     size('64KiB', '64MiB'),

@@ -16,7 +16,7 @@ import { NodeRpcStreams } from './node-rpc-streams.js';
 import type { ConnectionEnd, ConnectionOwner, QuicConnection } from './quic-connection.js';
 import type { QuicObserver } from './quic-observer.js';
 import type { QuicSettings } from './quic-settings.js';
-import { isOverBudget } from './receive-budget.js';
+import { type BudgetVerdict, type ConnectionTraffic, judgeBudget } from './receive-budget.js';
 import { TRANSPORT_ERROR } from './refusal-packet.js';
 
 /** Port to the registry of devices. */
@@ -85,7 +85,9 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
 
   receive(datagram: Buffer, from: HostPort): boolean {
     const processed = this.connection.receive(datagram, from);
-    if (this.#isOverBudget()) this.connection.close(false, TRANSPORT_BUFFER_EXCEEDED);
+    const budget = this.#budget();
+    if (budget === 'over') this.connection.close(false, TRANSPORT_BUFFER_EXCEEDED);
+    else if (budget === 'spent' && !this.#isDraining) this.drain();
     return processed;
   }
 
@@ -321,17 +323,18 @@ export class NodeConnection implements ConnectionOwner, ListedConnection {
   }
 
   /** What others forge in the peer's name must not count against it. */
-  #isOverBudget(): boolean {
-    const { connection, context } = this;
-    const state = {
-      established: connection.isEstablished,
-      maxUnreadBytes: context.settings.maxUnreadBytes,
-      ageMs: this.#ageMs(),
-    };
-    return (
-      !connection.hasEnded &&
-      isOverBudget(connection.traffic, state) &&
-      isOverBudget(connection.authenticTraffic(), state)
-    );
+  #budget(): BudgetVerdict {
+    const { connection } = this;
+    if (connection.hasEnded || this.#judge(connection.traffic) === 'within') return 'within';
+    return this.#judge(connection.authenticTraffic());
+  }
+
+  #judge(traffic: ConnectionTraffic): BudgetVerdict {
+    const { maxUnreadBytes, maxOverheadBytes } = this.context.settings;
+    return judgeBudget(traffic, {
+      established: this.connection.isEstablished,
+      maxUnreadBytes,
+      maxOverheadBytes,
+    });
   }
 }

@@ -18,6 +18,8 @@ export interface QuicSettings extends ConnectionLimits {
   /** Unread bytes of a connection: in quiche, and once more in requests that are not complete. */
   readonly maxUnreadBytes: number;
   readonly maxUnreadBytesPerStream: number;
+  /** What a connection may bring in its life besides what its streams carry; see `judgeBudget`. */
+  readonly maxOverheadBytes: number;
   /** Bytes of responses that may wait on one stream for a slow reader. */
   readonly maxQueuedResponseBytes: number;
   readonly maxFrameBytes: number;
@@ -36,6 +38,7 @@ export const DEFAULT_QUIC_SETTINGS: QuicSettings = {
   maxStreams: 32,
   maxUnreadBytes: 1024 * 1024,
   maxUnreadBytesPerStream: 256 * 1024,
+  maxOverheadBytes: 8 * 1024 * 1024,
   maxQueuedResponseBytes: 1024 * 1024,
   maxFrameBytes: 512 * 1024,
   maxDatagramBytes: 1350,

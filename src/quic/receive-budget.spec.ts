@@ -1,40 +1,36 @@
 import { describe, expect, it } from '@jest/globals';
-import { isOverBudget } from './receive-budget.js';
+import { judgeBudget } from './receive-budget.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-const traffic = (received: number, others: { sent?: number; read?: number } = {}) => ({
-  received,
-  sent: 0,
-  read: 0,
-  ...others,
-});
-const handshaking = { established: false, maxUnreadBytes: MIB, ageMs: 0 };
-const established = { established: true, maxUnreadBytes: MIB, ageMs: 0 };
+const bounds = { maxUnreadBytes: MIB, maxOverheadBytes: 8 * MIB };
+const handshaking = { ...bounds, established: false };
+const established = { ...bounds, established: true };
 
-describe('isOverBudget', () => {
+describe('judgeBudget', () => {
   it('leaves a handshake room for its flights, not for a buffer full of gaps', () => {
-    expect(isOverBudget(traffic(64 * KIB), handshaking)).toBe(false);
-    expect(isOverBudget(traffic(64 * KIB + 1), handshaking)).toBe(true);
-    expect(isOverBudget(traffic(64 * KIB + 1, { sent: MIB, read: MIB }), handshaking)).toBe(true);
+    expect(judgeBudget({ received: 64 * KIB, read: 0 }, handshaking)).toBe('within');
+    expect(judgeBudget({ received: 64 * KIB + 1, read: 0 }, handshaking)).toBe('over');
+    expect(judgeBudget({ received: 64 * KIB + 1, read: MIB }, handshaking)).toBe('over');
   });
 
-  it('explains what streams carried, twice, and what may wait unread', () => {
-    expect(isOverBudget(traffic(3 * MIB), established)).toBe(false);
-    expect(isOverBudget(traffic(3 * MIB + 1), established)).toBe(true);
-    expect(isOverBudget(traffic(203 * MIB, { read: 100 * MIB }), established)).toBe(false);
-    expect(isOverBudget(traffic(203 * MIB + 1, { read: 100 * MIB }), established)).toBe(true);
+  it('takes what streams carry and what may wait unread, and so much besides', () => {
+    expect(judgeBudget({ received: 9 * MIB, read: 0 }, established)).toBe('within');
+    expect(judgeBudget({ received: 9 * MIB + 1, read: 0 }, established)).toBe('spent');
+    expect(judgeBudget({ received: 11 * MIB, read: 0 }, established)).toBe('spent');
+    expect(judgeBudget({ received: 11 * MIB + 1, read: 0 }, established)).toBe('over');
   });
 
-  it('explains acknowledgements of what we sent', () => {
-    expect(isOverBudget(traffic(28 * MIB, { sent: 100 * MIB }), established)).toBe(false);
-    expect(isOverBudget(traffic(28 * MIB + 1, { sent: 100 * MIB }), established)).toBe(true);
+  it('does not let it grow with what streams carry', () => {
+    const read = 1_000 * MIB;
+    expect(judgeBudget({ received: read + 9 * MIB, read }, established)).toBe('within');
+    expect(judgeBudget({ received: read + 9 * MIB + 1, read }, established)).toBe('spent');
+    expect(judgeBudget({ received: read + 11 * MIB + 1, read }, established)).toBe('over');
   });
 
   it('lets a quiet connection send its pings for a day', () => {
-    const day = 86_400_000;
     const ping = 60;
-    expect(isOverBudget(traffic((day / 1000) * ping), { ...established, ageMs: day })).toBe(false);
+    expect(judgeBudget({ received: 86_400 * ping, read: 0 }, established)).toBe('within');
   });
 });

@@ -8,33 +8,33 @@ export interface ConnectionTraffic {
   readonly read: number;
 }
 
+/** `spent`: it has had what one connection may have, and should begin anew; `over`: it goes on all the same. */
+export type BudgetVerdict = 'within' | 'spent' | 'over';
+
 /** A client's flights are some 5 KiB; this leaves room for repetitions and a first request that comes with them. */
 const HANDSHAKE_BYTES = 64 * 1024;
-/** Once the handshake is done: for acknowledgements, padding and probes that no stream accounts for. */
-const SPARE_BYTES = 1024 * 1024;
-const SPARE_BYTES_A_SECOND = 1024;
-/** Every byte of a stream may come twice, and one byte is taken for what acknowledges four. */
-const REPETITIONS = 2;
-const BYTES_ACKNOWLEDGED_BY_ONE = 4;
+/** Of the bound on overhead: what a peer that was told to go may bring until it has gone. */
+const GRACE_PART = 4;
 
 /**
- * Whether a peer has sent more than its streams, its handshake and our packets explain. quiche 0.18 keeps CRYPTO data
- * behind a gap, and connection ids to retire, without bound (CVE-2024-1765, CVE-2024-1410); flow control does not see
- * either, so whoever sends much that no stream accounts for is sent away.
+ * Judges what a peer has sent beyond what its streams carried: headers, acknowledgements, repetitions, all of which an
+ * honest peer needs, some 50 to 130 bytes a call. quiche 0.18 keeps CRYPTO data behind a gap, and connection ids to
+ * retire, without bound (CVE-2024-1765, CVE-2024-1410), and each byte that comes in a frame of its own costs it some 25.
+ * We cannot see which it was. So the bound is one for the whole life of a connection: whatever grew with what the streams
+ * carry, with what we sent or with time, a device could use up for such frames, and do without the rest.
  */
-export function isOverBudget(
-  traffic: ConnectionTraffic,
+export function judgeBudget(
+  traffic: Pick<ConnectionTraffic, 'received' | 'read'>,
   state: {
     /** Whether the TLS handshake is done. */
     readonly established: boolean;
     /** Stream bytes that flow control lets the peer send unread. */
     readonly maxUnreadBytes: number;
-    readonly ageMs: number;
+    readonly maxOverheadBytes: number;
   },
-): boolean {
-  if (!state.established) return traffic.received > HANDSHAKE_BYTES;
-  const explained =
-    REPETITIONS * (traffic.read + state.maxUnreadBytes) + traffic.sent / BYTES_ACKNOWLEDGED_BY_ONE;
-  const spare = SPARE_BYTES + (SPARE_BYTES_A_SECOND * state.ageMs) / 1000;
-  return traffic.received > explained + spare;
+): BudgetVerdict {
+  if (!state.established) return traffic.received > HANDSHAKE_BYTES ? 'over' : 'within';
+  const overhead = traffic.received - traffic.read - state.maxUnreadBytes;
+  if (overhead > state.maxOverheadBytes + state.maxOverheadBytes / GRACE_PART) return 'over';
+  return overhead > state.maxOverheadBytes ? 'spent' : 'within';
 }

@@ -2,12 +2,24 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { requestFrame } from '../../src/quic/node-rpc-message.js';
 import { TestCa } from '../ca/test-ca.js';
 import { cryptoFrame, initialPacket, readRetry } from './initial-packet.js';
 import { eventually, TestDoor } from './quic-door.js';
+import { RawPeer } from './raw-peer.js';
 
 const PADDING = Buffer.alloc(1150);
 const CRYPTO_BUFFER_EXCEEDED = 0x0d;
+
+/** Why a call failed in the end; two thousand are more than any of these doors lets a connection make. */
+async function callUntilRefused(call: () => Promise<unknown>): Promise<string> {
+  try {
+    for (let left = 2_000; left > 0; left -= 1) await call();
+    return 'answered';
+  } catch (error) {
+    return (error as { reason: string }).reason;
+  }
+}
 
 describe('memory that a peer can make the door hold', () => {
   let ca: TestCa;
@@ -45,6 +57,50 @@ describe('memory that a peer can make the door hold', () => {
     }
     await eventually(() => door.observer.count(`handshake_failed.${CRYPTO_BUFFER_EXCEEDED}`) === 1);
     expect(door.endpoint.handshakesInProgress).toBe(0);
+  });
+
+  describe('of a device whose connection has brought its share besides streams', () => {
+    const settings = { maxOverheadBytes: 50_000, maxUnreadBytes: 65_536, maxUnreadBytesPerStream: 65_536 };
+    let narrow: TestDoor;
+
+    beforeAll(async () => {
+      narrow = await TestDoor.open(ca, { settings });
+    });
+
+    afterAll(async () => {
+      expect(narrow.observer.count('failure')).toBe(0);
+      await narrow.close();
+    });
+
+    it('lets it begin anew, however large its requests were', async () => {
+      const device = await narrow.enrolled();
+      const client = await narrow.connect(device);
+      const text = 'x'.repeat(10_000);
+      const ends = await callUntilRefused(() => client.call('test.echo', { params: { text } }));
+      expect(ends).toBe('GOING_AWAY');
+      expect((await client.closed).code).toBe(7);
+      expect(await narrow.attempt(device)).toBe('answered');
+    });
+
+    it('cuts it off when it goes on behind a call that is not answered', async () => {
+      const { chain, key } = await narrow.enrolled();
+      const identity = { roots: ca.rootPem, own: { chain, key } };
+      const peer = await RawPeer.open(narrow.port, identity, { trustDomain: ca.trustDomain });
+      await peer.runUntil(() => peer.native.isEstablished());
+      peer.native.streamSend(0, requestFrame('test.wait'), true);
+      peer.flush();
+      await eventually(() => narrow.endpoint.admittedConnections === 1);
+      for (let left = 6_000; left > 0 && narrow.endpoint.admittedConnections === 1; left -= 1) {
+        peer.native.sendAckEliciting();
+        peer.flush();
+        if (left % 20 === 0) await peer.heard(20);
+        peer.process();
+      }
+      await peer.runUntil(() => peer.native.peerError() !== null);
+      expect(peer.native.peerError()).toMatchObject({ isApp: false, errorCode: CRYPTO_BUFFER_EXCEEDED });
+      expect(narrow.endpoint.admittedConnections).toBe(0);
+      peer.close();
+    });
   });
 
   it('lets a device send as much as it likes on its streams', async () => {

@@ -13,6 +13,7 @@ const door = 'test/quic/admission.spec.ts';
 const boundsOfDoor = 'test/quic/bounds.spec.ts';
 const framing = 'test/quic/framing.spec.ts';
 const matrix = 'test/quic/admission-matrix.spec.ts';
+const memory = 'test/quic/memory.spec.ts';
 const tickets = 'test/quic/ticket-key.spec.ts';
 const lifecycle = 'test/quic/lifecycle.spec.ts';
 const counting = 'src/quic/connection-bounds.spec.ts';
@@ -153,13 +154,26 @@ export const quic = [
   ...inFile('src/quic/receive-budget.ts', { rule: 'DESIGN §9.6', test: 'src/quic/receive-budget.spec.ts' }, [
     [
       'a stranger fills the memory with CRYPTO data',
-      '  if (!state.established) return traffic.received > HANDSHAKE_BYTES;\n',
-      '  if (!state.established) return false;\n',
+      "  if (!state.established) return traffic.received > HANDSHAKE_BYTES ? 'over' : 'within';\n",
+      "  if (!state.established) return 'within';\n",
     ],
     [
+      'a device that makes large requests fills the memory with CRYPTO data',
+      'traffic.received - traffic.read - state.maxUnreadBytes;',
+      'traffic.received - 2 * traffic.read - state.maxUnreadBytes;',
+    ],
+  ]),
+  ...inFile('src/quic/node-connection.ts', { rule: 'DESIGN §9.6', test: memory }, [
+    [
       'a device fills the memory with what no stream accounts for',
-      'return traffic.received > explained + spare;',
-      'return false;',
+      "    if (budget === 'over') this.connection.close(false, TRANSPORT_BUFFER_EXCEEDED);\n",
+      '    if (budget === "over") return processed;\n',
+    ],
+    [
+      'a connection may bring what it likes for as long as it lives',
+      "    else if (budget === 'spent' && !this.#isDraining) this.drain();\n",
+      '',
+      { only: 'begin anew' },
     ],
   ]),
   ...inFile('src/quic/device-connections.ts', { rule: ADMISSION, test: door }, [
