@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import BetterSqlite3 from 'better-sqlite3';
 import { DataKeys } from '../../src/database/data-keys.js';
+import type { StoreFields } from '../../src/database/store.entity.js';
+import { openStoreKeys, readStoreRow } from '../../src/database/store-keys.js';
+import { type DataKey, sealRecord } from '../../src/secret-store/sealed-record.js';
 import { type DataKeyResult, DataKeyChange } from '../../src/store/data-key-change.js';
 import { TemporaryStore } from './temporary-store.js';
 
@@ -164,5 +168,59 @@ describe('a new data key', () => {
     await temporary.store.keyring.rekey({ prepared: false }, BY);
     await temporary.reopen();
     await expectAllThere();
+  });
+});
+
+describe('a data key that is gone, put back by somebody who knows it and has a copy of the row', () => {
+  const forged = 'operator/aaaaaaaa';
+
+  function row(): StoreFields {
+    const file = new BetterSqlite3(join(temporary.dataDir, 'palyra.db'), { readonly: true });
+    const found = readStoreRow(file);
+    file.close();
+    if (found === undefined) throw new Error('no store');
+    return found;
+  }
+
+  /** What the old key and the old database give away. */
+  async function leakedDataKey(): Promise<DataKey> {
+    const text = await readFile(join(temporary.dataDir, 'store.key'), 'latin1');
+    const { dataKeys } = await openStoreKeys(row(), { kind: 'key', secret: Buffer.from(text.trim(), 'hex') });
+    return dataKeys[0]!;
+  }
+
+  function putBack(copy: StoreFields, leaked: DataKey): void {
+    const { wrappedKeys, storeId } = row();
+    const record = sealRecord(leaked, { storeId, name: forged }, Buffer.from('{"v":1}'), randomBytes(32));
+    writeRow(Buffer.concat([copy.wrappedKeys, wrappedKeys]));
+    const file = new BetterSqlite3(join(temporary.dataDir, 'palyra.db'));
+    file.prepare('INSERT INTO "secret" VALUES (?, ?)').run(forged, record);
+    file.close();
+  }
+
+  function writeRow(wrappedKeys: Buffer): void {
+    const file = new BetterSqlite3(join(temporary.dataDir, 'palyra.db'));
+    file.prepare('UPDATE "store" SET "wrapped_keys" = ?').run(wrappedKeys);
+    file.close();
+  }
+
+  it('opens nothing once the master key was changed after it', async () => {
+    const leaked = await leakedDataKey();
+    const { keyring } = temporary.store;
+    await keyring.rekey({ prepared: false }, BY);
+    const copy = row();
+    const run = await newChange().start(BY);
+    await run.result;
+    await keyring.rekey({ prepared: false }, BY);
+    await temporary.store.close();
+    const whole = row();
+    putBack(copy, leaked);
+    await expect(temporary.reopen()).rejects.toMatchObject({ reason: 'STORE_KEY_WRONG' });
+
+    writeRow(whole.wrappedKeys);
+    await temporary.reopen();
+    await expect(temporary.store.committed.secrets.read(forged)).rejects.toMatchObject({
+      reason: 'RECORD_UNKNOWN_DATA_KEY',
+    });
   });
 });
