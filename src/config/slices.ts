@@ -184,7 +184,7 @@ export const quicSettings = {
   maxOverhead: setting(
     'quic_max_overhead',
     size('256KiB', '1GiB'),
-    '8MiB',
+    '2MiB',
     'Bytes that a QUIC connection may bring besides what its streams carry, before it has to connect again',
   ),
   maxQueued: setting(

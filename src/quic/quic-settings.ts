@@ -38,7 +38,7 @@ export const DEFAULT_QUIC_SETTINGS: QuicSettings = {
   maxStreams: 32,
   maxUnreadBytes: 1024 * 1024,
   maxUnreadBytesPerStream: 256 * 1024,
-  maxOverheadBytes: 8 * 1024 * 1024,
+  maxOverheadBytes: 2 * 1024 * 1024,
   maxQueuedResponseBytes: 1024 * 1024,
   maxFrameBytes: 512 * 1024,
   maxDatagramBytes: 1350,
