@@ -57,6 +57,14 @@ const MAX_SLEEP_MS = 30_000;
  * the work of a handshake at this size, and a fifth at twice as much. What is not written to takes no memory.
  */
 const BALLAST_BYTES = 32 * 1024;
+/**
+ * A peer can make quiche hold some 25 bytes for each that no stream carried (`judgeBudget`), and come back for more before
+ * V8 sees a reason to collect. So a connection that ends weighs so much for each of them beyond what a handshake takes.
+ */
+const BALLAST_PER_BYTE = 16;
+const ORDINARY_BYTES = 8 * 1024;
+/** Whatever others forged in the peer's name counts too, so there is an end to it. */
+const MAX_BALLAST_BYTES = 128 * 1024 * 1024;
 /** Shared by all: what quiche writes into it is copied before anything else happens. */
 const SEND_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
@@ -71,7 +79,7 @@ export class QuicConnection {
   readonly #parts: ConnectionParts;
   readonly #native: Connection;
   readonly #writes: StreamWrites;
-  protected readonly ballast = Buffer.allocUnsafeSlow(BALLAST_BYTES);
+  protected ballast = Buffer.allocUnsafeSlow(BALLAST_BYTES);
   #owner: ConnectionOwner | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Number.POSITIVE_INFINITY;
@@ -363,6 +371,16 @@ export class QuicConnection {
     this.#gone = true;
     this.#clearTimer();
     this.#owner?.onGone();
+    const overhead = this.#traffic.received - this.#traffic.read - ORDINARY_BYTES;
+    if (overhead > 0) this.#addBallast(Math.min(BALLAST_PER_BYTE * overhead, MAX_BALLAST_BYTES));
+  }
+
+  #addBallast(bytes: number): void {
+    try {
+      this.ballast = Buffer.allocUnsafeSlow(BALLAST_BYTES + bytes);
+    } catch {
+      // The system gives no more address space; then V8 collects for that reason.
+    }
   }
 }
 

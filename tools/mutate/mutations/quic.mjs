@@ -163,6 +163,13 @@ export const quic = [
       'traffic.received - 2 * traffic.read - state.maxUnreadBytes;',
     ],
   ]),
+  ...inFile('src/quic/quic-connection.ts', { rule: 'DESIGN §9.6', test: memory, only: 'cuts it off' }, [
+    [
+      'what ended connections hold is never collected',
+      '    if (overhead > 0) this.#addBallast(Math.min(BALLAST_PER_BYTE * overhead, MAX_BALLAST_BYTES));\n',
+      '',
+    ],
+  ]),
   ...inFile('src/quic/node-connection.ts', { rule: 'DESIGN §9.6', test: memory }, [
     [
       'a device fills the memory with what no stream accounts for',
