@@ -11,9 +11,9 @@ const established = { ...bounds, established: true };
 
 describe('judgeBudget', () => {
   it('leaves a handshake room for its flights, not for a buffer full of gaps', () => {
-    expect(judgeBudget({ received: 64 * KIB, read: 0 }, handshaking)).toBe('within');
-    expect(judgeBudget({ received: 64 * KIB + 1, read: 0 }, handshaking)).toBe('over');
-    expect(judgeBudget({ received: 64 * KIB + 1, read: MIB }, handshaking)).toBe('over');
+    expect(judgeBudget({ received: 32 * KIB, read: 0 }, handshaking)).toBe('within');
+    expect(judgeBudget({ received: 32 * KIB + 1, read: 0 }, handshaking)).toBe('over');
+    expect(judgeBudget({ received: 32 * KIB + 1, read: MIB }, handshaking)).toBe('over');
   });
 
   it('takes what streams carry and what may wait unread, and so much besides', () => {

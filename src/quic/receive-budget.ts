@@ -11,8 +11,8 @@ export interface ConnectionTraffic {
 /** `spent`: it has had what one connection may have, and should begin anew; `over`: it goes on all the same. */
 export type BudgetVerdict = 'within' | 'spent' | 'over';
 
-/** A client's flights are some 5 KiB; this leaves room for repetitions and a first request that comes with them. */
-const HANDSHAKE_BYTES = 64 * 1024;
+/** A client's flights are some 5 KiB; this leaves room to repeat them until the handshake has taken too long. */
+const HANDSHAKE_BYTES = 32 * 1024;
 /** Of the bound on overhead: what a peer that was told to go may bring until it has gone. */
 const GRACE_PART = 4;
 
