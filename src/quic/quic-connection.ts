@@ -1,7 +1,8 @@
 import quiche from '@matrixai/quic/native/quiche.js';
-import type { Connection, Shutdown } from '@matrixai/quic/native/types.js';
+import type { Shutdown } from '@matrixai/quic/native/types.js';
 import type { HostPort } from '../network/network-address.js';
 import type { ConnectionTraffic } from './receive-budget.js';
+import { carryBallast, ENDED_CONNECTION, type NativeConnection } from './native-connection.js';
 import { StreamWrites } from './stream-writes.js';
 import type { TurnQueue } from './turn-queue.js';
 
@@ -32,7 +33,7 @@ export interface ConnectionOwner {
 }
 
 export interface ConnectionParts {
-  readonly native: Connection;
+  readonly native: NativeConnection;
   readonly local: HostPort;
   readonly turns: TurnQueue;
   /** Sends a datagram; must not throw. The buffer is handed over. */
@@ -50,21 +51,6 @@ export interface StreamChunk {
 
 /** Timers are cut to this, so that steps of the wall clock are noticed within half a minute. */
 const MAX_SLEEP_MS = 30_000;
-/**
- * What quiche holds for a connection is outside of V8's sight, and freed only when V8 collects what stands for it. So each
- * connection has a buffer of this size that nobody uses: then V8 knows that there is something to collect, and strangers
- * who come and go cannot pile up a gigabyte meanwhile. About half of what quiche really holds: collecting is a tenth of
- * the work of a handshake at this size, and a fifth at twice as much. What is not written to takes no memory.
- */
-const BALLAST_BYTES = 32 * 1024;
-/**
- * A peer can make quiche hold some 25 bytes for each that no stream carried (`judgeBudget`), and come back for more before
- * V8 sees a reason to collect. So a connection that ends weighs so much for each of them beyond what a handshake takes.
- */
-const BALLAST_PER_BYTE = 16;
-const ORDINARY_BYTES = 8 * 1024;
-/** Whatever others forged in the peer's name counts too, so there is an end to it. */
-const MAX_BALLAST_BYTES = 128 * 1024 * 1024;
 /** Shared by all: what quiche writes into it is copied before anything else happens. */
 const SEND_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
@@ -76,10 +62,9 @@ const NOTHING: readonly number[] = [];
  * endpoint and client alike. No method throws for what a peer may do.
  */
 export class QuicConnection {
-  readonly #parts: ConnectionParts;
-  readonly #native: Connection;
+  readonly #parts: Omit<ConnectionParts, 'native'>;
+  #native: NativeConnection;
   readonly #writes: StreamWrites;
-  protected ballast = Buffer.allocUnsafeSlow(BALLAST_BYTES);
   #owner: ConnectionOwner | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Number.POSITIVE_INFINITY;
@@ -91,13 +76,19 @@ export class QuicConnection {
   #from: HostPort | undefined;
   readonly #traffic = { received: 0, sent: 0, read: 0 };
 
-  constructor(parts: ConnectionParts) {
+  constructor({ native, ...parts }: ConnectionParts) {
     this.#parts = parts;
-    this.#native = parts.native;
-    this.#writes = new StreamWrites(parts.native, {
-      drained: (streamId) => this.#owner?.onStreamDrained(streamId),
-      stopped: (streamId) => this.#owner?.onStreamStopped(streamId),
-    });
+    this.#native = native;
+    carryBallast(native);
+    const streamSend = (id: number, bytes: Uint8Array, fin: boolean): number | null =>
+      this.#native.streamSend(id, bytes, fin);
+    this.#writes = new StreamWrites(
+      { streamSend },
+      {
+        drained: (streamId) => this.#owner?.onStreamDrained(streamId),
+        stopped: (streamId) => this.#owner?.onStreamStopped(streamId),
+      },
+    );
   }
 
   /** Must be called before anything else. */
@@ -174,7 +165,8 @@ export class QuicConnection {
     this.#sendPackets();
     this.#noteEnd();
     if (this.#native.isClosed()) this.#forget();
-    else this.#armTimer();
+    else if (this.#end === undefined) this.#armTimer();
+    else this.#letGo();
   }
 
   /** Streams that have something to read. */
@@ -321,7 +313,7 @@ export class QuicConnection {
 
   #sendPackets(): void {
     for (;;) {
-      let sent: ReturnType<Connection['send']>;
+      let sent: ReturnType<NativeConnection['send']>;
       try {
         sent = this.#native.send(SEND_BUFFER);
       } catch {
@@ -346,7 +338,7 @@ export class QuicConnection {
 
   #armTimer(): void {
     const native = this.#native.timeout() ?? MAX_SLEEP_MS;
-    const owner = this.#end === undefined ? (this.#owner?.wakeInMs() ?? MAX_SLEEP_MS) : MAX_SLEEP_MS;
+    const owner = this.#owner?.wakeInMs() ?? MAX_SLEEP_MS;
     const wait = Math.max(0, Math.min(native, owner, MAX_SLEEP_MS)) + 1;
     const due = this.#parts.monotonic() + wait;
     // A timer that fires too early only looks and is set again: cheaper than a new one for every packet.
@@ -366,21 +358,35 @@ export class QuicConnection {
     this.#timerDue = Number.POSITIVE_INFINITY;
   }
 
+  /**
+   * An ended connection has sent all that it will. Of it only the last packet and the ids are kept, as long as packets may
+   * come late (RFC 9000 §10.2): what quiche holds, a stranger may have made large.
+   */
+  #letGo(): void {
+    if (this.#native === ENDED_CONNECTION) return;
+    const wait = this.#native.timeout() ?? 0;
+    this.#dropNative();
+    this.#clearTimer();
+    this.#timer = setTimeout(
+      () => {
+        this.#forget();
+      },
+      Math.min(wait, MAX_SLEEP_MS),
+    );
+  }
+
   #forget(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#dropNative();
     this.#clearTimer();
     this.#owner?.onGone();
-    const overhead = this.#traffic.received - this.#traffic.read - ORDINARY_BYTES;
-    if (overhead > 0) this.#addBallast(Math.min(BALLAST_PER_BYTE * overhead, MAX_BALLAST_BYTES));
   }
 
-  #addBallast(bytes: number): void {
-    try {
-      this.ballast = Buffer.allocUnsafeSlow(BALLAST_BYTES + bytes);
-    } catch {
-      // The system gives no more address space; then V8 collects for that reason.
-    }
+  #dropNative(): void {
+    if (this.#native === ENDED_CONNECTION) return;
+    carryBallast(this.#native, this.#traffic.received - this.#traffic.read);
+    this.#native = ENDED_CONNECTION;
   }
 }
 

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
+import quiche from '@matrixai/quic/native/quiche.js';
+import type { Connection } from '@matrixai/quic/native/types.js';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { requestFrame } from '../../src/quic/node-rpc-message.js';
 import { TestCa } from '../ca/test-ca.js';
 import { cryptoFrame, initialPacket, readRetry } from './initial-packet.js';
@@ -10,6 +14,9 @@ import { RawPeer } from './raw-peer.js';
 
 const PADDING = Buffer.alloc(1150);
 const CRYPTO_BUFFER_EXCEEDED = 0x0d;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 /** Why a call failed in the end; two thousand are more than any of these doors lets a connection make. */
 async function callUntilRefused(call: () => Promise<unknown>): Promise<string> {
@@ -24,38 +31,77 @@ async function callUntilRefused(call: () => Promise<unknown>): Promise<string> {
 describe('memory that a peer can make the door hold', () => {
   let ca: TestCa;
   let door: TestDoor;
-  let socket: Socket;
-
-  const send = (packet: Buffer): void => {
-    socket.send(packet, door.port, '127.0.0.1');
-  };
+  const sockets: Socket[] = [];
 
   beforeAll(async () => {
     ca = await TestCa.create();
     door = await TestDoor.open(ca);
-    socket = createSocket('udp4');
-    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
   });
 
   afterAll(async () => {
     expect(door.observer.count('failure')).toBe(0);
-    socket.close();
+    for (const socket of sockets) socket.close();
     await door.close();
   });
 
-  it('ends a handshake whose CRYPTO data never comes to an end (CVE-2024-1765)', async () => {
+  /** A handshake whose CRYPTO data never comes to an end; the answer sends one packet more. */
+  async function endlessHello(): Promise<() => void> {
+    const socket = createSocket('udp4');
+    sockets.push(socket);
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const send = (packet: Buffer): void => {
+      socket.send(packet, door.port, '127.0.0.1');
+    };
     const sourceId = randomBytes(8);
     const first = { destinationId: randomBytes(16), sourceId, token: Buffer.alloc(0), packetNumber: 0 };
     const answer = once(socket, 'message') as Promise<[Buffer]>;
     send(initialPacket(first, Buffer.concat([cryptoFrame(0, 4), PADDING])));
     const retry = readRetry((await answer)[0]);
 
+    let packetNumber = 0;
     // Behind a gap: TLS never gets to see it, and quiche keeps it.
-    for (let packetNumber = 0; packetNumber < 60; packetNumber += 1) {
+    const sendMore = (): void => {
       const header = { destinationId: retry.sourceId, sourceId, token: retry.token, packetNumber };
       send(initialPacket(header, cryptoFrame(5_000 + 1_110 * packetNumber, 1_110)));
+      packetNumber += 1;
+    };
+    for (let left = 60; left > 0; left -= 1) sendMore();
+    return sendMore;
+  }
+
+  const cutOff = (): number => door.observer.count(`handshake_failed.${CRYPTO_BUFFER_EXCEEDED}`);
+
+  it('ends a handshake whose CRYPTO data never comes to an end (CVE-2024-1765)', async () => {
+    await endlessHello();
+    await eventually(() => cutOff() === 1);
+    expect(door.endpoint.handshakesInProgress).toBe(0);
+  });
+
+  it('keeps nothing of it that quiche holds, though its late packets are still known', async () => {
+    const natives: WeakRef<object>[] = [];
+    const { prototype } = quiche.Connection as unknown as { prototype: Connection };
+    const recv: Connection['recv'] = Reflect.get(prototype, 'recv');
+    prototype.recv = function (this: Connection, ...datagram) {
+      if (natives.length === 0) natives.push(new WeakRef(this));
+      return recv.apply(this, datagram);
+    };
+    const before = cutOff();
+    let sendMore: () => void;
+    try {
+      sendMore = await endlessHello();
+      await eventually(() => cutOff() === before + 1);
+    } finally {
+      prototype.recv = recv;
     }
-    await eventually(() => door.observer.count(`handshake_failed.${CRYPTO_BUFFER_EXCEEDED}`) === 1);
+    expect(natives).toHaveLength(1);
+    await eventually(() => {
+      collectGarbage();
+      return natives[0]?.deref() === undefined;
+    });
+    const dropped = (): number => door.observer.count('datagram_dropped');
+    const droppedBefore = dropped();
+    sendMore();
+    await eventually(() => dropped() > droppedBefore);
     expect(door.endpoint.handshakesInProgress).toBe(0);
   });
 

@@ -163,11 +163,18 @@ export const quic = [
       'traffic.received - 2 * traffic.read - state.maxUnreadBytes;',
     ],
   ]),
-  ...inFile('src/quic/quic-connection.ts', { rule: 'DESIGN §9.6', test: memory, only: 'cuts it off' }, [
+  ...inFile('src/quic/quic-connection.ts', { rule: 'DESIGN §9.6', test: memory }, [
     [
-      'what ended connections hold is never collected',
-      '    if (overhead > 0) this.#addBallast(Math.min(BALLAST_PER_BYTE * overhead, MAX_BALLAST_BYTES));\n',
+      'V8 does not learn what ended connections held',
+      '    carryBallast(this.#native, this.#traffic.received - this.#traffic.read);\n',
       '',
+      { only: 'cuts it off' },
+    ],
+    [
+      'an ended connection is held as long as packets may come late',
+      '    else this.#letGo();\n',
+      '    else this.#armTimer();\n',
+      { only: 'keeps nothing of it' },
     ],
   ]),
   ...inFile('src/quic/node-connection.ts', { rule: 'DESIGN §9.6', test: memory }, [
