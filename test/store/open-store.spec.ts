@@ -235,6 +235,10 @@ describe('the database', () => {
 
   it.each([
     ['a store without its row', 'DELETE FROM "store"'],
+    [
+      'a store without its row and its audit log',
+      'DELETE FROM "store"; DELETE FROM "audit_entry"; DELETE FROM "audit_head"',
+    ],
     ['a store without its check', `DELETE FROM "secret" WHERE "name" = 'check'`],
     ['wrapped keys of the wrong length', `UPDATE "store" SET "wrapped_keys" = x'00'`],
     ['an epoch that is no number', `UPDATE "store" SET "epoch" = 'x'`],
