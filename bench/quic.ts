@@ -6,21 +6,16 @@ import { QuicClient, type QuicClientOptions } from '../src/quic/quic-client.js';
 import { BENCH_TRUST_DOMAIN, makeStoreWithDevices } from './enrolled-devices.js';
 import { ratioTo, wallRatioTo } from './harness.js';
 import type { Result } from './report.js';
-import { BenchService } from './service.js';
+import { BenchService, WIDE_QUIC_BOUNDS } from './service.js';
 import { sideBySide, startNativeEcho, type Server, type Work } from './side-by-side.js';
 
 /** Handshakes and `node.health` of the service, beside a bare echo on the same native binding. */
 
 const HANDSHAKES_AT_ONCE = 8;
 
-/** Only what would stand in the way of one client that does everything; no check is turned off. */
 const SERVICE_SETTINGS = {
+  ...WIDE_QUIC_BOUNDS,
   PALYRA_TRUST_DOMAIN: BENCH_TRUST_DOMAIN,
-  PALYRA_QUIC_MAX_CONNECTIONS_PER_DEVICE: '200',
-  PALYRA_QUIC_MAX_HANDSHAKES_PER_ADDRESS: '64',
-  PALYRA_QUIC_MAX_STREAMS: '128',
-  // More calls on one connection than anybody makes.
-  PALYRA_QUIC_MAX_OVERHEAD: '1GiB',
 };
 
 export async function benchQuic(): Promise<Result[]> {

@@ -8,7 +8,7 @@ import { ratioTo, wallRatioTo, type Timing } from './harness.js';
 import { compareIdle } from './idle-connections.js';
 import { buildQuinn, QuinnLoad, type Peer } from './quinn-load.js';
 import type { Result } from './report.js';
-import { BenchService } from './service.js';
+import { BenchService, WIDE_QUIC_BOUNDS } from './service.js';
 import { sideBySide, startNativeEcho, startServer, type Server, type Work } from './side-by-side.js';
 
 /** The service beside a quinn server and a bare native echo, all called by the same client in Rust (`bench/quinn`). */
@@ -16,15 +16,9 @@ import { sideBySide, startNativeEcho, startServer, type Server, type Work } from
 const DEVICES = 10;
 const HANDSHAKES_AT_ONCE = 8;
 
-/** Only what would stand in the way of one client that does everything; no check is turned off. */
 const SERVICE_SETTINGS = {
+  ...WIDE_QUIC_BOUNDS,
   PALYRA_TRUST_DOMAIN: BENCH_TRUST_DOMAIN,
-  PALYRA_QUIC_MAX_CONNECTIONS: '4096',
-  PALYRA_QUIC_MAX_CONNECTIONS_PER_DEVICE: '1000',
-  PALYRA_QUIC_MAX_HANDSHAKES_PER_ADDRESS: '64',
-  PALYRA_QUIC_MAX_STREAMS: '128',
-  // More calls on one connection than anybody makes.
-  PALYRA_QUIC_MAX_OVERHEAD: '1GiB',
   PALYRA_QUIC_IDLE_TIMEOUT: '120s',
 };
 

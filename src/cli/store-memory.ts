@@ -4,6 +4,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { compareStoreTime } from '../client/store-time.js';
 import type { StoreTime } from '../database/unit-of-work.js';
+import { systemErrorCode } from '../errors/system-error-code.js';
 import { writeAtomically } from './atomic-output.js';
 import type { CliContext } from './cli-context.js';
 import { environmentText } from './environment-text.js';
@@ -36,7 +37,7 @@ export class StoreMemory {
       const { epoch, sequence } = recordSchema.parse(JSON.parse(await readFile(this.path, 'utf8')));
       return { epoch, sequence };
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') this.#tell('cannot be read', error);
+      if (systemErrorCode(error) !== 'ENOENT') this.#tell('cannot be read', error);
       return undefined;
     }
   }
@@ -58,7 +59,7 @@ export class StoreMemory {
   #tell(what: string, error: unknown): void {
     if (this.#complained) return;
     this.#complained = true;
-    const why = codeOf(error) ?? 'it is damaged';
+    const why = systemErrorCode(error) ?? 'it is damaged';
     this.complain(
       `${this.path} ${what} (${why}): an old copy of the store that is put back may not be noticed here`,
     );
@@ -69,9 +70,4 @@ export class StoreMemory {
 function stateDirectory(context: CliContext): string {
   const named = environmentText(context, 'XDG_STATE_HOME');
   return named !== undefined && isAbsolute(named) ? named : join(homedir(), '.local', 'state');
-}
-
-function codeOf(error: unknown): string | undefined {
-  const hasCode = typeof error === 'object' && error !== null && 'code' in error;
-  return hasCode && typeof error.code === 'string' ? error.code : undefined;
 }

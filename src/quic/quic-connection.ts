@@ -74,7 +74,7 @@ export class QuicConnection {
   #closePacket: { readonly bytes: Buffer; readonly to: HostPort } | undefined;
   #packetsWhileClosing = 0;
   #from: HostPort | undefined;
-  readonly #traffic = { received: 0, sent: 0, read: 0 };
+  readonly #traffic = { received: 0, read: 0 };
 
   constructor({ native, ...parts }: ConnectionParts) {
     this.#parts = parts;
@@ -322,7 +322,6 @@ export class QuicConnection {
       if (sent === null) return;
       const packet = Buffer.allocUnsafe(sent[0]);
       SEND_BUFFER.copy(packet, 0, 0, packet.length);
-      this.#traffic.sent += packet.length;
       if (this.#end?.by === 'local') this.#closePacket = { bytes: packet, to: sent[1].to };
       this.#parts.send(packet, sent[1].to);
     }

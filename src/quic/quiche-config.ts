@@ -39,7 +39,7 @@ const TICKET_KEY_BYTES = 48;
  * quiche cannot be told to hand out no session tickets, and a client that comes back with one shows no certificate. So
  * nobody ever holds the key that opens one: each datagram that brings a handshake on makes the key anew, for all of them.
  * Once for each connection would not do: one that has sent half of its ClientHello could add the ticket that another gets
- * meanwhile. (A config for each connection costs 10 KiB and a twelfth of a handshake more.) Should one be opened all the
+ * meanwhile. (A config for each connection costs some 15 KiB and a sixth of a handshake more.) Should one be opened all the
  * same, admission refuses it.
  */
 export class QuicheConfigs {

@@ -2,8 +2,6 @@
 export interface ConnectionTraffic {
   /** Of all datagrams that came, whatever was in them. */
   readonly received: number;
-  /** Of all datagrams that were sent. */
-  readonly sent: number;
   /** Of streams, handed on to whoever reads them. */
   readonly read: number;
 }
@@ -24,7 +22,7 @@ const GRACE_PART = 4;
  * carry, with what we sent or with time, a device could use up for such frames, and do without the rest.
  */
 export function judgeBudget(
-  traffic: Pick<ConnectionTraffic, 'received' | 'read'>,
+  traffic: ConnectionTraffic,
   state: {
     /** Whether the TLS handshake is done. */
     readonly established: boolean;

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { systemErrorCode } from '../errors/system-error-code.js';
 import type { HostPort } from '../network/network-address.js';
 
 export interface UdpSocketEvents {
@@ -22,8 +23,7 @@ function numericLookup(host: string, _options: unknown, callback: LookupCallback
 
 /** The system's name of a failure, for example `ENOBUFS`. */
 export function errorCode(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'UNKNOWN';
+  return systemErrorCode(error) ?? 'UNKNOWN';
 }
 
 /** A UDP socket on which no failure to send is an exception. */

@@ -5,6 +5,7 @@ import { formatEntry, formatHead, parseEntryLine, parseHeadLine } from '../audit
 import type { SignedAuditHead } from '../audit/audit-head.js';
 import { ExportVerification } from '../audit/audit-verification.js';
 import { DomainError } from '../errors/domain-error.js';
+import { systemErrorCode } from '../errors/system-error-code.js';
 import { replaceFile } from '../secret-store/atomic-file.js';
 
 /** Digits of a sequence in a file name, so that names sort as their segments do. */
@@ -46,7 +47,7 @@ export async function writeSegment(path: string, text: string): Promise<void> {
 }
 
 function absent(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  if (systemErrorCode(error) !== 'ENOENT') throw error;
 }
 
 /** What a segment is judged by. `before` is the head of what came before it; `null` for the first one. */

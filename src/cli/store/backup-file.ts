@@ -6,6 +6,7 @@ import BetterSqlite3 from 'better-sqlite3';
 import { ClientError } from '../../client/client-error.js';
 import type { StoreCopy } from '../../database/store-copy.js';
 import { readCopy, requireIntegrity } from '../../database/store-copy.js';
+import { systemErrorCode } from '../../errors/system-error-code.js';
 import { syncDirectory } from '../../secret-store/atomic-file.js';
 
 /**
@@ -27,7 +28,7 @@ export async function writeNewFile(
     await check(temporary);
     // Unlike `rename`, `link` fails if the name has been taken meanwhile.
     await link(temporary, path).catch((cause: unknown) => {
-      throw codeOf(cause) === 'EEXIST' ? alreadyThere(path) : unwritable(path, cause);
+      throw systemErrorCode(cause) === 'EEXIST' ? alreadyThere(path) : unwritable(path, cause);
     });
   } finally {
     await unlink(temporary);
@@ -86,11 +87,6 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-function codeOf(error: unknown): string | undefined {
-  const has = typeof error === 'object' && error !== null && 'code' in error;
-  return has && typeof error.code === 'string' ? error.code : undefined;
-}
-
 function alreadyThere(path: string): ClientError {
   return new ClientError('failed', 'BACKUP_EXISTS', `${path} is there already and is left as it is`, {
     advice: 'name another file with --out',
@@ -101,7 +97,7 @@ function unwritable(path: string, cause: unknown): ClientError {
   return new ClientError(
     'failed',
     'BACKUP_UNWRITABLE',
-    `${path} cannot be written (${codeOf(cause) ?? 'unknown'})`,
+    `${path} cannot be written (${systemErrorCode(cause) ?? 'unknown'})`,
     {
       advice: 'name a file with --out in a directory that is there, that you may write and that has room',
       cause,

@@ -2,6 +2,7 @@ import { lstat, mkdtemp, rmdir, stat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DomainError } from '../../errors/domain-error.js';
+import { systemErrorCode } from '../../errors/system-error-code.js';
 import { requirePrivateIfPresent, systemFilePrivacy } from '../../secret-store/private-file.js';
 import { ClientError } from '../client-error.js';
 
@@ -77,8 +78,8 @@ function failureText(error: unknown, path: string): string {
 }
 
 function codeOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  if (typeof code !== 'string') throw error;
+  const code = systemErrorCode(error);
+  if (code === undefined) throw error;
   return code;
 }
 
